@@ -1,0 +1,80 @@
+//! What a program is. Its steps are carried out in order; each has a known effect on counters and payments.
+
+use relight::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Program {
+    /// Where payments go: `http://127.0.0.1:1234`.
+    pub ledger: String,
+    pub steps: Vec<Step>,
+}
+
+/// An addition to a counter.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Add {
+    pub counter: String,
+    /// The name of this addition, unlike that of any other.
+    pub op: String,
+    pub amount: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Step {
+    /// Add by a call.
+    Call(Add),
+    /// Add by a message.
+    Send(Add),
+    /// Add by a message in so many milliseconds.
+    SendAfter {
+        add: Add,
+        delay_ms: u64,
+    },
+    /// Add by calls that are made at once, and wait for all.
+    Parallel {
+        adds: Vec<Add>,
+    },
+    /// Add an amount that another handler answers an awakeable with.
+    Awakeable(Add),
+    /// Add by a call that races a timer; what is done next depends on who wins.
+    Race {
+        add: Add,
+        timer_ms: u64,
+    },
+    /// Run further steps inside of a counter, by a call.
+    Run {
+        counter: String,
+        steps: Vec<Step>,
+    },
+    /// Add to the counter that runs this, in so many milliseconds.
+    Own {
+        op: String,
+        amount: i64,
+        pause_ms: u64,
+    },
+    /// Pay; the effect fails so many times after its request before it succeeds.
+    Charge {
+        payment: String,
+        failures: u32,
+    },
+    Sleep {
+        ms: u64,
+    },
+    /// Wait until the awakeable that is shown at this gate is resolved.
+    Hold {
+        gate: String,
+    },
+    /// Fail for good, with code 418.
+    Fail,
+}
+
+/// What running a program gives. It holds what the steps have seen, so that two runs of one program hardly give the same.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Answer {
+    pub uuid: String,
+    pub finished_at: Timestamp,
+    /// One text per step that has a result.
+    pub seen: Vec<String>,
+}

@@ -1,0 +1,187 @@
+//! Uploads: check, store, activate, wait until every partition knows.
+//!
+//! Nothing is stored unless the check succeeds, and the component's bytes are durable before the record that
+//! activates them is proposed.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hyper::{StatusCode, body::Incoming, http::request::Parts};
+use relight_core::{Answer, Command, Deployment, DeploymentId, Digest, Revision, Service};
+use relight_executor::{Checked, UploadError, limits::COMPONENT_BYTES_MAX};
+use relight_http::body::{BodyError, BodyLimits, collect};
+use relight_partition::Schema;
+
+use crate::{
+    Admin,
+    codes::Code,
+    config::Config,
+    door::propose,
+    error::{Error, Result},
+    services::{self, Change},
+    types::DeployResponse,
+};
+
+/// Uploads that are held in memory at once; each may be as large as a component. Further ones wait.
+pub(crate) const UPLOADS_MAX: usize = 4;
+/// How long an upload waits until every partition knows the deployment. It is active then at the latest when they do.
+const EVERYWHERE_MAX: Duration = Duration::from_secs(30);
+
+impl Admin {
+    pub(crate) async fn deploy(&self, parts: &Parts, body: Incoming) -> Result<(StatusCode, DeployResponse)> {
+        let config = Config::parse(parts.uri.query())?;
+        let _upload = self.inner.uploads.acquire().await.expect("the semaphore is never closed");
+        let component = match collect(body, &parts.headers, BodyLimits::bytes(COMPONENT_BYTES_MAX)).await {
+            Ok(component) => component,
+            Err(BodyError::TooLarge { max }) => return Err(too_large(max)),
+            Err(error) => return Err(error.into()),
+        };
+        let checked = self.inner.executor.check(component.clone(), config.memory_bytes_max).await?;
+        // From here one upload at a time: what it is compared with must not change under it.
+        let _turn = self.inner.deploying.lock().await;
+        let schema = self.schema();
+        let id = config.deployment_id(checked.digest);
+        let services: Vec<Service> =
+            checked.services.iter().map(|service| Service { deployment: id, ..service.clone() }).collect();
+        let changes: Vec<Change> = services
+            .iter()
+            .flat_map(|new| services::changes(schema.services.get(&new.name).map(|old| &**old), new))
+            .collect();
+        refuse_breaking(&config, &changes)?;
+        if config.dry_run {
+            let revisions = expected_revisions(&schema, id, &services);
+            return Ok((StatusCode::OK, response(id, &checked, services, &revisions, changes)));
+        }
+        let (revisions, changed) = self.activate(&config, id, &checked, &services, component).await?;
+        let everywhere = self.inner.partitions.deployed_everywhere(id, &revisions);
+        match tokio::time::timeout(EVERYWHERE_MAX, everywhere).await {
+            Ok(everywhere) => everywhere?,
+            Err(_) => {
+                let message = format!("deployment `{id}` is stored, but not every partition knows it yet");
+                return Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, Code::NoLeader, message)
+                    .hint("it will be active; deploy again to be sure"));
+            }
+        }
+        tracing::info!(deployment = %id, changed, "deployed");
+        let status = if changed { StatusCode::CREATED } else { StatusCode::OK };
+        Ok((status, response(id, &checked, services, &revisions, changes)))
+    }
+
+    /// Stores the bytes, then proposes the deployment. Answers the revisions, and whether anything is new.
+    async fn activate(
+        &self,
+        config: &Config,
+        id: DeploymentId,
+        checked: &Checked,
+        services: &[Service],
+        component: Bytes,
+    ) -> Result<(Vec<(Arc<str>, Revision)>, bool)> {
+        let blobs = Arc::clone(&self.inner.blobs);
+        let stored = tokio::task::spawn_blocking(move || blobs.put(&component));
+        stored.await.map_err(|_| Error::internal("storing the component panicked"))??;
+        let deployment = Deployment {
+            id,
+            digest: checked.digest,
+            size_bytes: checked.size_bytes,
+            created_at: self.now(),
+            allow_http: config.allow_http.clone(),
+            env: config.env.clone(),
+            memory_bytes_max: config.memory_bytes_max,
+            services: services.iter().map(|service| Arc::clone(&service.name)).collect(),
+            effects: checked.effects.clone(),
+            sdk: checked.sdk.clone(),
+            metadata: config.metadata.clone(),
+        };
+        let command = Command::Deploy { request: self.request_id(), deployment, services: services.to_vec() };
+        match propose(self.registry(), &command).await? {
+            Answer::Deployed { revisions, changed, .. } => Ok((revisions, changed)),
+            Answer::Refused(refusal) => {
+                self.remove_unused(checked.digest).await;
+                Err(refusal.into())
+            }
+            other => Err(Error::internal(format!("a deployment was answered with {other:?}"))),
+        }
+    }
+
+    /// Deletes the bytes of a refused upload, unless a deployment has the same ones.
+    async fn remove_unused(&self, digest: Digest) {
+        if self.schema().deployments.values().any(|deployment| deployment.digest == digest) {
+            return;
+        }
+        let blobs = Arc::clone(&self.inner.blobs);
+        let removed = tokio::task::spawn_blocking(move || blobs.remove(digest)).await;
+        if !matches!(removed, Ok(Ok(()))) {
+            tracing::warn!(%digest, ?removed, "failed to delete the component of a refused upload");
+        }
+    }
+}
+
+fn too_large(bytes_max: usize) -> Error {
+    let error = UploadError::TooLarge { bytes: bytes_max + 1, bytes_max };
+    Error { message: format!("the component is larger than {bytes_max} bytes"), ..error.into() }
+}
+
+fn refuse_breaking(config: &Config, changes: &[Change]) -> Result<()> {
+    let breaking: Vec<_> =
+        changes.iter().filter(|change| change.breaking).map(|change| change.text.as_str()).collect();
+    if config.breaking || breaking.is_empty() {
+        return Ok(());
+    }
+    let message = format!("callers may break: {}", breaking.join("; "));
+    Err(Error::new(StatusCode::CONFLICT, Code::Breaking, message)
+        .hint("deploy with `breaking=true` (`--breaking`) when no caller needs them any more"))
+}
+
+/// What `apply` would assign: the next revision of each service, unless the deployment is its latest already.
+fn expected_revisions(schema: &Schema, id: DeploymentId, services: &[Service]) -> Vec<(Arc<str>, Revision)> {
+    let revision = |service: &Service| match schema.services.get(&service.name) {
+        Some(latest) if latest.deployment == id => latest.revision,
+        Some(latest) => latest.revision.next(),
+        None => Revision(1),
+    };
+    services.iter().map(|service| (Arc::clone(&service.name), revision(service))).collect()
+}
+
+fn response(
+    id: DeploymentId,
+    checked: &Checked,
+    services: Vec<Service>,
+    revisions: &[(Arc<str>, Revision)],
+    changes: Vec<Change>,
+) -> DeployResponse {
+    let revision =
+        |name: &Arc<str>| revisions.iter().find(|(known, _)| known == name).map(|(_, revision)| *revision);
+    DeployResponse {
+        id: id.to_string(),
+        digest: checked.digest.to_string(),
+        services: services
+            .into_iter()
+            .map(|service| {
+                let revision = revision(&service.name).unwrap_or(service.revision);
+                services::service(&Service { revision, ..service })
+            })
+            .collect(),
+        imports: checked.imports.clone(),
+        size_bytes: checked.size_bytes,
+        compiled_in_ms: u64::try_from(checked.compiled_in.as_millis()).unwrap_or(u64::MAX),
+        info: changes.into_iter().map(|change| change.text).collect(),
+    }
+}
+
+impl From<UploadError> for Error {
+    fn from(error: UploadError) -> Self {
+        let status = if error.is_host_fault() {
+            StatusCode::INTERNAL_SERVER_ERROR
+        } else {
+            StatusCode::UNPROCESSABLE_ENTITY
+        };
+        Self {
+            status,
+            code: error.code(),
+            message: error.to_string(),
+            hint: Some(error.hint().to_owned()),
+            at: error.offset(),
+            allow: None,
+        }
+    }
+}

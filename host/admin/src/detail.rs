@@ -1,0 +1,286 @@
+//! One invocation with everything that explains its status.
+
+use relight_core::{
+    AwakeableId, EntryIndex, InvocationId, Operation,
+    command::{AttemptErrorKind, WaitMode},
+    journal::JournalItem,
+    tables::{
+        Invocation, Key, LastFailure as Failure, Open, OpenKind, Prefix, ReadTables, ReadTablesExt as _, Row,
+        Status, TablesError,
+    },
+};
+use relight_http::time::format_instant;
+
+use crate::{
+    Admin,
+    codes::Code,
+    error::{Error, Result},
+    invocations::summary,
+    types::{InvocationDetail, LastFailure, OpenOperation},
+};
+
+/// Open operations that a detail shows; an invocation may have thousands.
+const OPEN_MAX: usize = 100;
+
+/// What is read of an invocation, as it was at one moment.
+struct Found {
+    invocation: Box<Invocation>,
+    open: Vec<OpenOperation>,
+    /// Holds the key that a pending invocation waits for.
+    holder: Option<InvocationId>,
+}
+
+impl Admin {
+    pub(crate) async fn invocation(&self, id: InvocationId) -> Result<InvocationDetail> {
+        let found = self.partition_of(id).read(move |tables| find(tables, id)).await??;
+        found.map(detail).ok_or_else(|| unknown(id))
+    }
+}
+
+pub(crate) fn unknown(id: InvocationId) -> Error {
+    Error::not_found(Code::UnknownInvocation, format!("unknown invocation `{id}`"))
+}
+
+fn find(tables: &dyn ReadTables, id: InvocationId) -> std::result::Result<Option<Found>, TablesError> {
+    let Some(invocation) = tables.invocation(id)? else { return Ok(None) };
+    let mut open = Vec::new();
+    for (key, row) in tables.scan(&Prefix::Open(id), None, OPEN_MAX)? {
+        let (Key::Open(_, index), Row::Open(row)) = (&key, row) else {
+            return Err(TablesError::Damaged {
+                key: Box::new(key),
+                reason: "is not an open operation".to_owned(),
+            });
+        };
+        open.push(open_operation(tables, &invocation, *index, &row)?);
+    }
+    let holder = match (&invocation.status, invocation.target.object()) {
+        (Status::Pending { .. }, Some(object)) => tables.lock(&object)?.map(|lock| lock.holder),
+        _ => None,
+    };
+    Ok(Some(Found { invocation, open, holder }))
+}
+
+fn open_operation(
+    tables: &dyn ReadTables,
+    invocation: &Invocation,
+    index: EntryIndex,
+    open: &Open,
+) -> std::result::Result<OpenOperation, TablesError> {
+    let (kind, description) = match &open.kind {
+        OpenKind::Call { callee } => ("call", format!("call {callee}")),
+        OpenKind::Timer { timer } => ("timer", format!("timer due {}", format_instant(timer.due.0))),
+        OpenKind::Awakeable => {
+            let id = AwakeableId { invocation: invocation.id, incarnation: invocation.incarnation, index };
+            ("awakeable", format!("awakeable {id}"))
+        }
+        OpenKind::Effect => ("effect", effect_description(tables, invocation.id, index)?),
+    };
+    let awaited =
+        matches!(invocation.status, Status::Suspended { suspended, .. } if suspended == open.waited_by);
+    Ok(OpenOperation { index: index.0, kind: kind.to_owned(), description, awaited })
+}
+
+fn effect_description(
+    tables: &dyn ReadTables,
+    id: InvocationId,
+    index: EntryIndex,
+) -> std::result::Result<String, TablesError> {
+    let Some(effect) = tables.effect(id, index)? else { return Ok(format!("effect {index}")) };
+    let name = match tables.get(&Key::Journal(id, effect.position))? {
+        Some(Row::Journal(JournalItem::Operation(entry))) => match entry.operation {
+            Operation::Effect { name, .. } => name,
+            _ => index.to_string(),
+        },
+        _ => index.to_string(),
+    };
+    Ok(match (effect.retry_at, effect.last_error) {
+        (Some(at), Some(error)) => format!(
+            "effect {name} ({} failed, next at {}: {error})",
+            attempts(effect.failures),
+            format_instant(at.0)
+        ),
+        _ => format!("effect {name}"),
+    })
+}
+
+fn detail(found: Found) -> InvocationDetail {
+    let Found { invocation, open, holder } = found;
+    let instant = |at: relight_core::Timestamp| format_instant(at.0);
+    let (completed_at, expires_at) = match &invocation.status {
+        Status::Completed { at, expires_at, .. } => (Some(instant(*at)), Some(instant(*expires_at))),
+        _ => (None, None),
+    };
+    InvocationDetail {
+        summary: summary(&invocation),
+        reason: reason(&invocation, &open, holder),
+        idempotency_key: invocation.idempotency_key.clone(),
+        invoked_by: if invocation.invoked_by.is_some() { "service" } else { "ingress" }.to_owned(),
+        invoked_by_id: invocation.invoked_by.map(|id| id.to_string()),
+        running_at: invocation.started_at.map(instant),
+        scheduled_start_at: match &invocation.status {
+            Status::Scheduled { due } => Some(instant(*due)),
+            _ => None,
+        },
+        completed_at,
+        expires_at,
+        journal_size: invocation.journal.operations,
+        journal_bytes: invocation.journal.bytes,
+        retry_count: invocation.failures,
+        next_retry_at: match &invocation.status {
+            Status::Invoked { retry_at, .. } => retry_at.map(instant),
+            _ => None,
+        },
+        last_failure: invocation.last_failure.as_ref().map(last_failure),
+        cancel_requested: invocation.cancel.is_some(),
+        open,
+    }
+}
+
+fn last_failure(failure: &Failure) -> LastFailure {
+    LastFailure {
+        message: failure.message.clone(),
+        kind: match failure.kind {
+            AttemptErrorKind::Retryable => "retryable",
+            AttemptErrorKind::JournalMismatch => "journal-mismatch",
+            AttemptErrorKind::LimitExceeded => "limit-exceeded",
+            AttemptErrorKind::Host => "host",
+        }
+        .to_owned(),
+        at: format_instant(failure.at.0),
+        related_entry_index: failure.index.map(|index| index.0),
+    }
+}
+
+/// Why an invocation is in its status; `None` where the status says it all.
+fn reason(invocation: &Invocation, open: &[OpenOperation], holder: Option<InvocationId>) -> Option<String> {
+    match &invocation.status {
+        Status::Scheduled { due } => Some(format!("scheduled, starts at {}", format_instant(due.0))),
+        Status::Pending { .. } => Some(match holder {
+            Some(holder) => format!("pending, the key is held by {holder}"),
+            None => "pending, the key is held".to_owned(),
+        }),
+        Status::Invoked { retry_at: Some(at), .. } => {
+            let failure = invocation.last_failure.as_ref().map_or("", |failure| failure.message.as_str());
+            let count = attempts(invocation.failures);
+            Some(format!("backing-off, {count} failed, next at {}: {failure}", format_instant(at.0)))
+        }
+        Status::Invoked { retry_at: None, .. } | Status::Completed { .. } => None,
+        Status::Suspended { mode, .. } => {
+            let waited = open.iter().filter(|operation| operation.awaited);
+            let list = waited.map(|operation| operation.description.as_str()).collect::<Vec<_>>().join(", ");
+            let all = if *mode == WaitMode::All { "all of " } else { "" };
+            Some(format!("suspended, waiting for: {all}{list}"))
+        }
+        Status::Paused { reason } => Some(format!("paused: {reason}")),
+    }
+}
+
+fn attempts(count: u32) -> String {
+    if count == 1 { "1 attempt".to_owned() } else { format!("{count} attempts") }
+}
+
+#[cfg(test)]
+mod tests {
+    use relight_core::{
+        Lsn, Position, Timestamp,
+        journal::Entry,
+        retry::RetryPolicy,
+        tables::{Effect, Lock, Tables as _, TimerKey, TimerKind, memory::MemoryTables},
+        value::DurationMs,
+    };
+
+    use super::*;
+    use crate::samples;
+
+    fn show(tables: &MemoryTables) -> InvocationDetail {
+        detail(find(tables, samples::ID).expect("memory cannot fail").expect("it exists"))
+    }
+
+    fn with(invocation: Invocation) -> MemoryTables {
+        let mut tables = MemoryTables::default();
+        tables.put(Key::Invocation(invocation.id), Row::Invocation(Box::new(invocation)));
+        tables
+    }
+
+    #[test]
+    fn a_suspended_one_names_what_it_waits_for() {
+        let suspended = Lsn(20);
+        let mut tables =
+            with(samples::invocation(Status::Suspended { mode: WaitMode::All, suspended, remaining: 3 }));
+        let timer = TimerKey {
+            due: Timestamp(0),
+            id: samples::ID,
+            incarnation: Lsn(3),
+            kind: TimerKind::Sleep(EntryIndex(1)),
+        };
+        let mut open = |index, kind, waited_by| {
+            let index = EntryIndex(index);
+            tables.put(Key::Open(samples::ID, index), Row::Open(Open { kind, waited_by }));
+        };
+        open(1, OpenKind::Timer { timer }, suspended);
+        open(2, OpenKind::Awakeable, suspended);
+        open(3, OpenKind::Call { callee: samples::ID }, Lsn(10));
+        open(4, OpenKind::Effect, suspended);
+        let effect = Effect {
+            incarnation: Lsn(3),
+            position: Position(5),
+            attempt: Lsn(9),
+            failures: 2,
+            first_start: Timestamp(0),
+            retry_at: Some(Timestamp(1000)),
+            last_error: Some("refused".to_owned()),
+        };
+        tables.put(Key::Effect(samples::ID, EntryIndex(4)), Row::Effect(effect));
+        let operation = Operation::Effect {
+            name: "pay".to_owned(),
+            input: bytes::Bytes::new(),
+            retry: RetryPolicy::EFFECT,
+            timeout: DurationMs(1),
+        };
+        let entry = Entry { made_at: Timestamp(0), operation };
+        tables.put(Key::Journal(samples::ID, Position(5)), Row::Journal(JournalItem::Operation(entry)));
+
+        let shown = show(&tables);
+        let awakeable = AwakeableId { invocation: samples::ID, incarnation: Lsn(3), index: EntryIndex(2) };
+        let expected = format!(
+            "suspended, waiting for: all of timer due 1970-01-01T00:00:00.000Z, awakeable {awakeable}, effect pay (2 \
+             attempts failed, next at 1970-01-01T00:00:01.000Z: refused)"
+        );
+        assert_eq!(shown.reason, Some(expected));
+        assert_eq!(shown.open.iter().map(|one| one.awaited).collect::<Vec<_>>(), [true, true, false, true]);
+    }
+
+    #[test]
+    fn a_pending_one_names_who_holds_its_key() {
+        let mut tables = with(samples::invocation(Status::Pending { sequence: 4 }));
+        let object = samples::target().object().expect("it has a key");
+        let lock = Lock { holder: samples::ID, inbox_first: 4, inbox_next: 5 };
+        tables.put(Key::Lock(object), Row::Lock(lock));
+        assert_eq!(show(&tables).reason, Some(format!("pending, the key is held by {}", samples::ID)));
+    }
+
+    #[test]
+    fn one_that_backs_off_names_its_failure_and_the_next_attempt() {
+        let retry_at = Some(Timestamp(5000));
+        let mut invocation =
+            samples::invocation(Status::Invoked { attempt: Lsn(4), operations_at_start: 1, retry_at });
+        invocation.failures = 1;
+        invocation.last_failure = Some(Failure {
+            kind: AttemptErrorKind::Retryable,
+            message: "unreachable executed".to_owned(),
+            index: Some(EntryIndex(2)),
+            at: Timestamp(4000),
+        });
+        let shown = show(&with(invocation));
+        let expected =
+            "backing-off, 1 attempt failed, next at 1970-01-01T00:00:05.000Z: unreachable executed";
+        assert_eq!(shown.reason.as_deref(), Some(expected));
+        assert_eq!(shown.next_retry_at.as_deref(), Some("1970-01-01T00:00:05.000Z"));
+        assert_eq!(shown.last_failure.expect("it failed").related_entry_index, Some(2));
+    }
+
+    #[test]
+    fn an_unknown_one_is_not_found() {
+        assert!(find(&MemoryTables::default(), samples::ID).expect("memory cannot fail").is_none());
+    }
+}

@@ -1,0 +1,251 @@
+//! The HTTP door for operators: deployments, services, invocations, health.
+//!
+//! Here live the routes, the JSON types of the admin API ([`types`], which the CLI shares), the flow of an upload, and
+//! every error code ([`codes`]).
+//!
+//! What does not live here: whether a component is a good one (`relight-executor`), what activating it means
+//! (`relight-core`), how metrics look (they come as text from whoever wires the server).
+//!
+//! Architecture invariant: admin changes nothing but by commands. Component bytes are the one exception: they are
+//! stored before the command that names them, and mean nothing without it.
+//!
+//! Architecture invariant: REST types are separate from core types and are converted here.
+
+mod codes;
+mod config;
+mod deploy;
+mod detail;
+mod door;
+mod error;
+mod invocations;
+mod journal;
+mod route;
+#[cfg(test)]
+mod samples;
+mod services;
+pub mod types;
+
+use std::{fmt, sync::Arc};
+
+use hyper::{StatusCode, header::HeaderValue};
+use relight_core::{Answer, Command, Deployment, DeploymentId, InvocationId, Service, Timestamp};
+use relight_executor::Executor;
+use relight_http::{Handler, Request, Response, respond};
+use relight_partition::{Clock, Partitions, Role, Schema};
+use relight_storage::blobs::Blobs;
+use tokio::sync::{Mutex, Semaphore, watch};
+
+pub use codes::{Code, explain};
+
+use crate::{
+    deploy::UPLOADS_MAX,
+    door::propose,
+    error::{Error, Result},
+    invocations::Filter,
+    journal::Page,
+    route::{Route, route},
+    types::{DeploymentMetadata, Deployments, Ended, Handlers, Health, ServiceMetadata, Services, Version},
+};
+
+/// What admin is made of.
+#[derive(Clone)]
+pub struct AdminParts {
+    pub partitions: Partitions,
+    pub executor: Arc<Executor>,
+    pub blobs: Arc<Blobs>,
+    pub clock: Clock,
+    /// Prometheus text.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// WIT text of a component.
+    pub wit_text: fn(&[u8]) -> std::result::Result<String, String>,
+    pub version: &'static str,
+}
+
+/// The admin API of one node; give it to [`relight_http::serve`].
+#[derive(Clone)]
+pub struct Admin {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    partitions: Partitions,
+    schema: watch::Receiver<Arc<Schema>>,
+    executor: Arc<Executor>,
+    blobs: Arc<Blobs>,
+    clock: Clock,
+    metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    wit_text: fn(&[u8]) -> std::result::Result<String, String>,
+    version: &'static str,
+    uploads: Semaphore,
+    /// Held from the comparison with what is deployed to the answer.
+    deploying: Mutex<()>,
+}
+
+impl fmt::Debug for AdminParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminParts").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin").field("version", &self.inner.version).finish_non_exhaustive()
+    }
+}
+
+impl Admin {
+    pub fn new(parts: AdminParts) -> Self {
+        let AdminParts { partitions, executor, blobs, clock, metrics, wit_text, version } = parts;
+        let inner = Inner {
+            schema: partitions.schema(),
+            partitions,
+            executor,
+            blobs,
+            clock,
+            metrics,
+            wit_text,
+            version,
+            uploads: Semaphore::new(UPLOADS_MAX),
+            deploying: Mutex::new(()),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    fn schema(&self) -> Arc<Schema> {
+        self.inner.schema.borrow().clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.inner.clock)()
+    }
+
+    async fn answer(&self, request: Request) -> Result<Response> {
+        let (parts, body) = request.into_parts();
+        let query = parts.uri.query();
+        let ok = StatusCode::OK;
+        Ok(match route(&parts.method, parts.uri.path())? {
+            Route::Live => respond::json(ok, &Health { status: "ok".to_owned() }),
+            Route::Ready => self.ready(),
+            Route::Version => respond::json(ok, &Version { version: self.inner.version.to_owned() }),
+            Route::Metrics => respond::bytes(ok, METRICS_TYPE, (self.inner.metrics)()),
+            Route::Deploy => {
+                let (status, response) = self.deploy(&parts, body).await?;
+                respond::json(status, &response)
+            }
+            Route::Deployments => respond::json(ok, &self.deployments()),
+            Route::Deployment(id) => respond::json(ok, &self.deployment(id).await?),
+            Route::Component(id) => respond::bytes(ok, WASM_TYPE, self.component(id).await?),
+            Route::Wit(id) => {
+                let component = self.component(id).await?;
+                let wit_text = self.inner.wit_text;
+                let text = tokio::task::spawn_blocking(move || wit_text(&component)).await;
+                let text = text.map_err(|_| Error::internal("printing the WIT text panicked"))?;
+                respond::text(ok, text.map_err(Error::internal)?)
+            }
+            Route::Services => respond::json(ok, &self.services()),
+            Route::Service(name) => respond::json(ok, &services::service(&*self.service(&name)?)),
+            Route::Handlers(name) => {
+                let ServiceMetadata { handlers, .. } = services::service(&*self.service(&name)?);
+                respond::json(ok, &Handlers { handlers })
+            }
+            Route::Handler(service, handler) => respond::json(ok, &self.handler(&service, &handler)?),
+            Route::Invocations => {
+                let filter = Filter::parse(query, self.now())?;
+                respond::json(ok, &self.invocations(filter).await?)
+            }
+            Route::Invocation(id) => respond::json(ok, &self.invocation(id).await?),
+            Route::Journal(id) => respond::json(ok, &self.journal(id, Page::parse(query)?).await?),
+            Route::Cancel(id) => self.end(id, Command::Cancel { request: self.request_id(), id }).await?,
+            Route::Kill(id) => self.end(id, Command::Kill { request: self.request_id(), id }).await?,
+        })
+    }
+
+    /// Ready once this node leads every partition.
+    fn ready(&self) -> Response {
+        let partitions = &self.inner.partitions;
+        let ready = partitions
+            .partitioning()
+            .partitions()
+            .all(|id| matches!(partitions.get(id).status().role, Role::Leader(_)));
+        let (status, text) =
+            if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "starting") };
+        respond::json(status, &Health { status: text.to_owned() })
+    }
+
+    fn services(&self) -> Services {
+        Services {
+            services: self.schema().services.values().map(|service| services::service(service)).collect(),
+        }
+    }
+
+    fn service(&self, name: &str) -> Result<Arc<Service>> {
+        let unknown = || Error::not_found(Code::UnknownService, format!("unknown service `{name}`"));
+        self.schema().services.get(name).cloned().ok_or_else(unknown)
+    }
+
+    fn handler(&self, service: &str, handler: &str) -> Result<types::HandlerMetadata> {
+        let service = self.service(service)?;
+        let found = service.handler(handler).map(|found| services::handler(&service, found));
+        let message = || format!("service `{}` has no handler `{handler}`", service.name);
+        found.ok_or_else(|| Error::not_found(Code::UnknownHandler, message()))
+    }
+
+    fn deployments(&self) -> Deployments {
+        let schema = self.schema();
+        let deployments = schema.deployments.values().map(|deployment| services::deployment(deployment));
+        Deployments { deployments: deployments.collect() }
+    }
+
+    async fn deployment(&self, id: DeploymentId) -> Result<DeploymentMetadata> {
+        let deployment = self.find_deployment(id)?;
+        let latest = self.schema().services.values().any(|service| service.deployment == id);
+        let status = if latest {
+            "active"
+        } else if self.is_pinned(id).await? {
+            "draining"
+        } else {
+            "drained"
+        };
+        Ok(DeploymentMetadata { status: Some(status.to_owned()), ..services::deployment(&deployment) })
+    }
+
+    async fn component(&self, id: DeploymentId) -> Result<bytes::Bytes> {
+        let digest = self.find_deployment(id)?.digest;
+        let blobs = Arc::clone(&self.inner.blobs);
+        let read = tokio::task::spawn_blocking(move || blobs.read(digest)).await;
+        Ok(read.map_err(|_| Error::internal("reading the component panicked"))??)
+    }
+
+    fn find_deployment(&self, id: DeploymentId) -> Result<Arc<Deployment>> {
+        let unknown = || Error::not_found(Code::UnknownDeployment, format!("unknown deployment `{id}`"));
+        self.schema().deployments.get(&id).cloned().ok_or_else(unknown)
+    }
+
+    async fn end(&self, id: InvocationId, command: Command) -> Result<Response> {
+        let (status, text) = match propose(self.partition_of(id), &command).await? {
+            Answer::Ended => (StatusCode::OK, "ended"),
+            Answer::Ending => (StatusCode::ACCEPTED, "ending"),
+            Answer::Refused(refusal) => return Err(refusal.into()),
+            other => {
+                return Err(Error::internal(format!("the end of an invocation was answered with {other:?}")));
+            }
+        };
+        Ok(respond::json(status, &Ended { id: id.to_string(), status: text.to_owned() }))
+    }
+}
+
+const METRICS_TYPE: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+const WASM_TYPE: HeaderValue = HeaderValue::from_static("application/wasm");
+
+impl Handler for Admin {
+    async fn handle(&self, request: Request) -> Response {
+        self.answer(request).await.unwrap_or_else(|error| {
+            // 503 says "not now" and is no surprise; 500 is.
+            if error.status == StatusCode::INTERNAL_SERVER_ERROR {
+                tracing::warn!(code = error.code, message = error.message, "request failed");
+            }
+            error.into()
+        })
+    }
+}

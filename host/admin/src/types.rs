@@ -1,0 +1,256 @@
+//! JSON forms of the admin API; the CLI reads them with the same types.
+//!
+//! Instants are RFC 3339, durations are in the friendly form (`10s`), payloads are text where they are UTF-8.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ErrorBody {
+    pub message: String,
+    /// `RL0123`; see `docs/errors.md`.
+    pub code: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Byte of the upload at which it is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Health {
+    /// `ok`, `ready` or `starting`.
+    pub status: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Version {
+    pub version: String,
+}
+
+/// Answer to an upload.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DeployResponse {
+    pub id: String,
+    pub digest: String,
+    pub services: Vec<ServiceMetadata>,
+    pub imports: Vec<String>,
+    pub size_bytes: u64,
+    pub compiled_in_ms: u64,
+    /// What changes for those who call the services.
+    pub info: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Deployments {
+    pub deployments: Vec<DeploymentMetadata>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DeploymentMetadata {
+    pub id: String,
+    pub digest: String,
+    pub size_bytes: u64,
+    pub created_at: String,
+    pub services: Vec<String>,
+    pub effects: Vec<EffectMetadata>,
+    pub sdk: String,
+    pub allow_http: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    /// Bytes of linear memory that one instance may have.
+    pub memory_max: u64,
+    pub metadata: BTreeMap<String, String>,
+    /// `active`, `draining` or `drained`; in the detail only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EffectMetadata {
+    pub name: String,
+    pub documentation: Option<String>,
+    pub timeout: Option<String>,
+    pub retry_policy: Option<RetryPolicyMetadata>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Services {
+    pub services: Vec<ServiceMetadata>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ServiceMetadata {
+    pub name: String,
+    /// `Service` or `VirtualObject`.
+    pub ty: String,
+    pub handlers: Vec<HandlerMetadata>,
+    pub deployment_id: String,
+    pub revision: u32,
+    pub public: bool,
+    pub documentation: Option<String>,
+    pub idempotency_retention: String,
+    /// Workflows only.
+    pub workflow_completion_retention: Option<String>,
+    pub journal_retention: String,
+    /// Absent: the executor decides.
+    pub inactivity_timeout: Option<String>,
+    pub abort_timeout: String,
+    pub retry_policy: RetryPolicyMetadata,
+    pub metadata: BTreeMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Handlers {
+    pub handlers: Vec<HandlerMetadata>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HandlerMetadata {
+    pub name: String,
+    /// `Exclusive` or `Shared`; absent on a service, where nothing is locked.
+    pub ty: Option<String>,
+    pub public: bool,
+    pub documentation: Option<String>,
+    pub input: PayloadMetadata,
+    pub output: PayloadMetadata,
+    pub idempotency_retention: String,
+    pub journal_retention: String,
+    pub inactivity_timeout: Option<String>,
+    pub abort_timeout: String,
+    pub retry_policy: RetryPolicyMetadata,
+    pub metadata: BTreeMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PayloadMetadata {
+    pub required: bool,
+    pub content_type: Option<String>,
+    pub json_schema: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RetryPolicyMetadata {
+    pub initial_interval: String,
+    /// Thousandths: 2000 doubles the interval.
+    pub factor_milli: u32,
+    pub max_interval: String,
+    pub max_attempts: Option<u32>,
+    pub max_duration: Option<String>,
+    /// `Fail` or `Pause`.
+    pub on_exhausted: String,
+}
+
+/// One page of invocations.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Invocations {
+    pub invocations: Vec<InvocationSummary>,
+    /// Value of `cursor` that continues here; absent on the last page. A page may be short, even empty, and have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InvocationSummary {
+    pub id: String,
+    pub target: String,
+    pub target_service_name: String,
+    pub target_service_key: Option<String>,
+    pub target_handler_name: String,
+    /// `scheduled`, `pending`, `running`, `backing-off`, `suspended`, `paused` or `completed`.
+    pub status: String,
+    /// `success` or `failure`, once completed.
+    pub completion_result: Option<String>,
+    /// `[code] message`.
+    pub completion_failure: Option<String>,
+    pub pinned_deployment_id: Option<String>,
+    pub created_at: String,
+    pub modified_at: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InvocationDetail {
+    #[serde(flatten)]
+    pub summary: InvocationSummary,
+    /// Why it is in its status, in words.
+    pub reason: Option<String>,
+    pub idempotency_key: Option<String>,
+    /// `ingress` or `service`.
+    pub invoked_by: String,
+    pub invoked_by_id: Option<String>,
+    pub running_at: Option<String>,
+    pub scheduled_start_at: Option<String>,
+    pub completed_at: Option<String>,
+    /// Until when the result stays readable.
+    pub expires_at: Option<String>,
+    /// Operations.
+    pub journal_size: u32,
+    pub journal_bytes: u64,
+    /// Failed attempts since the last progress.
+    pub retry_count: u32,
+    pub next_retry_at: Option<String>,
+    pub last_failure: Option<LastFailure>,
+    pub cancel_requested: bool,
+    /// Operations that have no result yet, at most 100.
+    pub open: Vec<OpenOperation>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LastFailure {
+    pub message: String,
+    /// `retryable`, `journal-mismatch`, `limit-exceeded` or `host`.
+    pub kind: String,
+    pub at: String,
+    pub related_entry_index: Option<u32>,
+}
+
+/// An operation that has no result yet.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OpenOperation {
+    pub index: u32,
+    /// `call`, `timer`, `awakeable` or `effect`.
+    pub kind: String,
+    /// In words: `timer due …`, `awakeable sign_1…`.
+    pub description: String,
+    /// Whether the suspended handler waits for it.
+    pub awaited: bool,
+}
+
+/// One page of a journal.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Journal {
+    pub id: String,
+    pub entries: Vec<JournalEntry>,
+    /// Value of `from` that continues here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u32>,
+}
+
+/// An operation, or what came back for one.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct JournalEntry {
+    pub position: u32,
+    /// Of an operation: its own; of a notification: that of the operation it completes.
+    pub index: Option<u32>,
+    /// Kind of the operation, or `completion`, `cancel`.
+    pub entry_type: String,
+    pub name: Option<String>,
+    /// Whether there is a result; operations without one are always complete.
+    pub completed: bool,
+    pub invoked_id: Option<String>,
+    pub invoked_target: Option<String>,
+    pub sleep_wakeup_at: Option<String>,
+    /// Bytes that count against the limits of a journal.
+    pub raw_length: u64,
+    pub appended_at: String,
+    /// All of it; payloads are `{"utf8": …}` or `{"base64": …}`.
+    pub entry_json: serde_json::Value,
+}
+
+/// Answer to cancel and kill.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ended {
+    pub id: String,
+    /// `ended` or `ending`.
+    pub status: String,
+}

@@ -1,0 +1,12 @@
+//! The commands, one file each.
+
+pub mod build;
+pub mod deploy;
+pub mod deployments;
+pub mod explain;
+pub mod invocations;
+pub mod invoke;
+pub mod new;
+pub mod server;
+pub mod services;
+pub mod version;

@@ -1,0 +1,337 @@
+//! `relight inv`: what was invoked, how far it is, and how to end it.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::Value;
+
+use crate::{
+    client::{Client, query, segment},
+    error::{Error, Exit, Result},
+    output::{self, Format, text},
+    target::Selector,
+};
+
+/// Invocations that one selector hits at most; a larger set is worked off by repeating the command.
+const SELECTED_MAX: usize = 1000;
+
+/// Invocations: what was invoked and how far it is.
+#[derive(Debug, clap::Subcommand)]
+pub enum Invocations {
+    /// List invocations.
+    #[command(
+        after_help = "Examples:\n  $ relight inv list\n  $ relight inv list --service Cart --status suspended --limit 10"
+    )]
+    List(List),
+    /// Show one invocation with its journal.
+    #[command(after_help = "Example:\n  $ relight inv get inv_1abc")]
+    Get { id: String },
+    /// Show the journal of one invocation.
+    #[command(after_help = "Example:\n  $ relight inv journal inv_1abc -o json")]
+    Journal { id: String },
+    /// Ask invocations to stop; they may compensate.
+    #[command(
+        after_help = "Examples:\n  $ relight inv cancel inv_1abc\n  $ relight inv cancel Cart/ada --yes"
+    )]
+    Cancel(Selection),
+    /// End invocations at once, without compensation.
+    #[command(
+        after_help = "Examples:\n  $ relight inv kill inv_1abc\n  $ relight inv kill Cart/ada/checkout --yes"
+    )]
+    Kill(Selection),
+}
+
+#[derive(Debug, Default, clap::Args)]
+pub struct List {
+    #[arg(long)]
+    service: Option<String>,
+    #[arg(long)]
+    handler: Option<String>,
+    #[arg(long)]
+    key: Option<String>,
+    /// scheduled, pending, ready, running, backing-off, suspended, paused or completed.
+    #[arg(long)]
+    status: Option<String>,
+    #[arg(long)]
+    deployment: Option<String>,
+    /// Created within this time, such as `1h`.
+    #[arg(long, value_name = "DURATION")]
+    since: Option<String>,
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Selection {
+    /// Ids, `Svc`, `Svc/handler`, `Obj/key` or `Obj/key/handler`.
+    #[arg(required = true)]
+    selectors: Vec<Selector>,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Invocations {
+    pub async fn run(self, admin: Client, format: Format) -> Result {
+        match self {
+            Self::List(list) => list.run(&admin, format).await,
+            Self::Get { id } => get(&admin, &id, format).await,
+            Self::Journal { id } => output::list(format, &journal(&admin, &id).await?, "index", COLUMNS),
+            Self::Cancel(selection) => selection.run(&admin, "cancel").await,
+            Self::Kill(selection) => selection.run(&admin, "kill").await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, admin: &Client, format: Format) -> Result {
+        let limit = self.limit;
+        let found = find(admin, self.filters(), limit).await?;
+        output::list(
+            format,
+            &found,
+            "id",
+            &[
+                ("ID", &|row| text(row, "id")),
+                ("TARGET", &|row| text(row, "target")),
+                ("STATUS", &status),
+                ("CREATED", &|row| text(row, "created_at")),
+                ("DEPLOYMENT", &deployment),
+            ],
+        )
+    }
+
+    fn filters(self) -> Vec<(String, String)> {
+        [
+            ("service", self.service),
+            ("handler", self.handler),
+            ("key", self.key),
+            ("status", self.status),
+            ("deployment", self.deployment),
+            ("since", self.since),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
+    }
+}
+
+/// Follows the pages of a list until `limit`.
+async fn find(admin: &Client, filters: Vec<(String, String)>, limit: usize) -> Result<Vec<Value>> {
+    let mut found: Vec<Value> = Vec::new();
+    let mut cursor: Option<String> = None;
+    while found.len() < limit {
+        let mut parameters = filters.clone();
+        parameters.push(("limit".to_owned(), (limit - found.len()).to_string()));
+        parameters.extend(cursor.take().map(|cursor| ("cursor".to_owned(), cursor)));
+        let page = admin.get(&format!("/invocations{}", query(&parameters))).await?;
+        found.extend(page.get("invocations").and_then(Value::as_array).cloned().unwrap_or_default());
+        match page.get("next").and_then(Value::as_str) {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+async fn get(admin: &Client, id: &str, format: Format) -> Result {
+    let mut invocation = admin.get(&format!("/invocations/{}", segment(id))).await?;
+    // The journal may be gone already; the rest is worth showing.
+    let journal = match journal(admin, id).await {
+        Ok(journal) => journal,
+        Err(error) if matches!(error.exit, Exit::NotFound | Exit::Failed) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    if let Value::Object(fields) = &mut invocation {
+        fields.insert("journal".to_owned(), Value::Array(journal.clone()));
+    }
+    output::one(format, &invocation, "id", |invocation| {
+        let titles: Vec<String> = COLUMNS.iter().map(|(title, _)| (*title).to_owned()).collect();
+        let rows: Vec<Vec<String>> =
+            journal.iter().map(|entry| COLUMNS.iter().map(|(_, cell)| cell(entry)).collect()).collect();
+        format!("{}\n{}", facts(invocation), output::table(&titles, &rows))
+    })
+}
+
+/// All pages of a journal.
+async fn journal(admin: &Client, id: &str) -> Result<Vec<Value>> {
+    let mut entries: Vec<Value> = Vec::new();
+    let mut from = String::new();
+    loop {
+        let page = admin.get(&format!("/invocations/{}/journal{from}", segment(id))).await?;
+        entries.extend(page.get("entries").and_then(Value::as_array).cloned().unwrap_or_default());
+        match page.get("next").and_then(Value::as_u64) {
+            Some(next) => from = format!("?from={next}"),
+            None => return Ok(entries),
+        }
+    }
+}
+
+/// Everything that is known of an invocation, what matters most first.
+fn facts(invocation: &Value) -> String {
+    const FIRST: [&str; 3] = ["id", "target", "status"];
+    const SHOWN_ELSEWHERE: [&str; 5] = ["reason", "completion_result", "last_failure", "open", "journal"];
+    let mut pairs = vec![
+        ("id", text(invocation, "id")),
+        ("target", text(invocation, "target")),
+        ("status", status(invocation)),
+    ];
+    if let Value::Object(fields) = invocation {
+        for (name, value) in fields {
+            let shown = FIRST.contains(&name.as_str()) || SHOWN_ELSEWHERE.contains(&name.as_str());
+            let skipped = shown || name.starts_with("target_");
+            let empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+            if !skipped && !empty {
+                pairs.push((name, text(invocation, name)));
+            }
+        }
+    }
+    if let Some(failure) = invocation.get("last_failure").filter(|failure| !failure.is_null()) {
+        let at = text(failure, "related_entry_index");
+        let at = if at.is_empty() { at } else { format!(" at entry {at}") };
+        pairs.push(("last failure", format!("{}{at}, {}", text(failure, "message"), text(failure, "at"))));
+    }
+    for open in invocation.get("open").and_then(Value::as_array).into_iter().flatten() {
+        let waits = if open.get("awaited") == Some(&Value::Bool(true)) { "waits for" } else { "open" };
+        pairs.push((waits, format!("{}: {}", text(open, "index"), text(open, "description"))));
+    }
+    output::fields(&pairs)
+}
+
+const COLUMNS: output::Columns<'static> = &[
+    ("POSITION", &|row| text(row, "position")),
+    ("INDEX", &|row| text(row, "index")),
+    ("ENTRY", &|row| text(row, "entry_type")),
+    ("NAME", &|row| first(row, &["name", "invoked_target", "sleep_wakeup_at"])),
+    ("COMPLETED", &|row| text(row, "completed")),
+    ("BYTES", &|row| text(row, "raw_length")),
+    ("AT", &|row| text(row, "appended_at")),
+];
+
+/// The first of several fields that has a value.
+fn first(row: &Value, names: &[&str]) -> String {
+    names.iter().map(|name| text(row, name)).find(|value| !value.is_empty()).unwrap_or_default()
+}
+
+/// The status with its reason, where the server tells one.
+fn status(invocation: &Value) -> String {
+    let status = text(invocation, "status");
+    let reason = first(invocation, &["reason", "completion_result"]);
+    if reason.is_empty() { status } else { format!("{status} ({reason})") }
+}
+
+fn deployment(invocation: &Value) -> String {
+    text(invocation, "pinned_deployment_id")
+}
+
+impl Selection {
+    async fn run(self, admin: &Client, verb: &str) -> Result {
+        let mut ids = Vec::new();
+        let mut listed = Vec::new();
+        for selector in self.selectors {
+            match selector {
+                Selector::Id(id) => ids.push(id),
+                other => listed.extend(select(admin, other).await?),
+            }
+        }
+        if !listed.is_empty() {
+            for invocation in &listed {
+                let [id, target] = ["id", "target"].map(|name| text(invocation, name));
+                output::say(&format!("{id}  {target}  {}", status(invocation)));
+            }
+            if !self.yes {
+                confirm(verb, ids.len() + listed.len())?;
+            }
+            ids.extend(listed.iter().map(|invocation| text(invocation, "id")));
+        }
+        if ids.is_empty() {
+            return Err(Error::new(Exit::NotFound, format!("nothing to {verb}")));
+        }
+        let mut failed = None;
+        for id in ids {
+            let path = format!("/invocations/{}/{verb}", segment(&id));
+            match admin.send(Method::PATCH, &path, &[], Bytes::new()).await?.checked() {
+                Ok(_) => output::print(&format!("{id}\n"))?,
+                Err(error) => {
+                    output::say(&format!("{id}: {}", error.message));
+                    failed = Some(error);
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Invocations that have not ended.
+async fn select(admin: &Client, selector: Selector) -> Result<Vec<Value>> {
+    let mut list = List::default();
+    match selector {
+        Selector::Id(_) => {}
+        Selector::Service(service) => list.service = Some(service),
+        Selector::Target(target) => {
+            list.service = Some(target.service);
+            list.key = target.key;
+            list.handler = Some(target.handler);
+        }
+        Selector::Two(service, second) => {
+            let known = admin.get(&format!("/services/{}", segment(&service))).await?;
+            if text(&known, "ty") == "Service" {
+                list.handler = Some(second);
+            } else {
+                list.key = Some(second);
+            }
+            list.service = Some(service);
+        }
+    }
+    let mut found = find(admin, list.filters(), SELECTED_MAX).await?;
+    found.retain(|invocation| text(invocation, "status") != "completed");
+    Ok(found)
+}
+
+fn confirm(verb: &str, count: usize) -> Result {
+    if !io::stdin().is_terminal() {
+        return Err(
+            Error::usage(format!("{verb} {count} invocations: not confirmed")).hint("say so with `--yes`")
+        );
+    }
+    output::say(&format!("{verb} {count} invocations? [y/N]"));
+    let mut answer = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Error::new(Exit::Failed, "cannot read the answer").because(&error))?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Error::new(Exit::Failed, "nothing was done"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn filters_are_those_that_were_given() {
+        let list = List { service: Some("Cart".to_owned()), limit: 5, ..List::default() };
+        assert_eq!(query(&list.filters()), "?service=Cart");
+    }
+
+    #[test]
+    fn facts_begin_with_what_matters() {
+        let invocation = json!({
+            "attempts": 2, "completion_result": "success", "id": "inv_1a", "status": "completed",
+            "target": "Cart/a/add", "target_service_name": "Cart", "expires_at": null,
+            "last_failure": {"message": "boom", "at": "2026-01-01", "related_entry_index": 3},
+            "open": [{"index": 2, "description": "timer due soon", "awaited": true}],
+        });
+        assert_eq!(
+            facts(&invocation),
+            "id            inv_1a\ntarget        Cart/a/add\nstatus        completed (success)\nattempts      2\n\
+             last failure  boom at entry 3, 2026-01-01\nwaits for     2: timer due soon\n"
+        );
+    }
+}

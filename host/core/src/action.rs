@@ -1,0 +1,130 @@
+//! Outputs of the state machine: what the leader must do once the record is applied and durable.
+//!
+//! Losing any of them is harmless: the leader rebuilds those that matter from the tables.
+
+use crate::{
+    ids::{
+        DeploymentId, EntryIndex, Incarnation, InvocationId, LeaderEpoch, Lsn, PartitionId, Position,
+        RequestId, Revision,
+    },
+    journal::Notification,
+    tables::TimerKey,
+    value::{Outcome, Target, Timestamp},
+};
+use std::sync::Arc;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// A leader has announced itself; the one whose epoch it is may act from here on.
+    LeaderAnnounced {
+        epoch: LeaderEpoch,
+    },
+    /// Start an attempt. `attempt` is the LSN of this record.
+    Start {
+        id: InvocationId,
+        attempt: Lsn,
+    },
+    /// Give the running attempt, if there is one, the notification at `position`.
+    Notify {
+        id: InvocationId,
+        position: Position,
+        notification: Notification,
+    },
+    /// The running attempt's operations below `operations` are accepted.
+    Accepted {
+        id: InvocationId,
+        attempt: Lsn,
+        operations: u32,
+    },
+    /// The attempt is over (suspended, ended, killed, rejected): drop it.
+    EndAttempt {
+        id: InvocationId,
+        attempt: Lsn,
+    },
+    /// Start an attempt of an effect.
+    StartEffect {
+        id: InvocationId,
+        incarnation: Incarnation,
+        index: EntryIndex,
+        attempt: Lsn,
+    },
+    /// Nobody needs the effect's result any more: drop its running attempt.
+    AbortEffect {
+        id: InvocationId,
+        index: EntryIndex,
+    },
+    SetTimer {
+        timer: TimerKey,
+    },
+    DeleteTimer {
+        timer: TimerKey,
+    },
+    /// A row has entered the outbox.
+    Ship {
+        destination: PartitionId,
+        sequence: u64,
+    },
+    /// Everything from `source` up to `upto` is here: it may truncate its outbox.
+    Delivered {
+        source: PartitionId,
+        upto: u64,
+    },
+    /// A delivery from `source` left a gap; `expected` is the sequence number to send from.
+    DeliveryGap {
+        source: PartitionId,
+        expected: u64,
+    },
+    /// The answer to a door's command.
+    Answer {
+        request: RequestId,
+        answer: Answer,
+    },
+    /// An invocation has its result; tell the doors that wait for it.
+    Completed {
+        id: InvocationId,
+        outcome: Outcome,
+        expires_at: Option<Timestamp>,
+    },
+    /// Services or deployments have changed.
+    SchemaChanged,
+}
+
+/// Answer to a command from a door; stored, so that the same request id gets the same one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// The invocation exists. `previously`: it did so before this command.
+    Accepted {
+        id: InvocationId,
+        previously: bool,
+        due: Option<Timestamp>,
+    },
+    /// The awakeable has a result, this one or an earlier one.
+    Resolved,
+    /// The invocation has ended by this command.
+    Ended,
+    /// The invocation has been told to end.
+    Ending,
+    Deployed {
+        deployment: DeploymentId,
+        revisions: Vec<(Arc<str>, Revision)>,
+        changed: bool,
+    },
+    Refused(Refusal),
+}
+
+/// Why a command was not carried out. Nothing has changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("unknown service or handler `{0}`")]
+    UnknownTarget(Target),
+    #[error("idempotency key `{0}` was used before with another payload")]
+    PayloadDiffers(String),
+    #[error("unknown invocation `{0}`")]
+    UnknownInvocation(InvocationId),
+    #[error("invocation `{0}` is already completed")]
+    AlreadyCompleted(InvocationId),
+    #[error("invocation `{id}` has no awakeable with index {index}")]
+    UnknownAwakeable { id: InvocationId, index: EntryIndex },
+    #[error("service `{name}` is a {deployed}; a deployment can't change its kind")]
+    KindChanged { name: Arc<str>, deployed: &'static str },
+}

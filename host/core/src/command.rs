@@ -1,0 +1,187 @@
+//! Inputs of the state machine: records of the log and the commands and messages in them.
+//!
+//! Their byte form is in `relight-storage`; which command may come from whom is said at each.
+
+use bytes::Bytes;
+
+use crate::{
+    ids::{
+        AwakeableId, EntryIndex, FencingToken, Incarnation, InvocationId, LeaderEpoch, Lsn, PartitionId,
+        RequestId,
+    },
+    journal::Entry,
+    schema::{Deployment, Service},
+    tables::TimerKey,
+    value::{DurationMs, Failure, Headers, Outcome, Target, Timestamp, Value},
+};
+
+/// An item of a partition's log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    pub lsn: Lsn,
+    /// Durable time: never less than that of the record before.
+    pub time: Timestamp,
+    pub command: Command,
+}
+
+/// Payload of a record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// From a new leader, before anything else of its epoch.
+    AnnounceLeader { epoch: LeaderEpoch },
+    /// From a door: start an invocation, or find the one with this id.
+    Invoke { request: RequestId, invocation: NewInvocation },
+    /// From a door: complete an awakeable.
+    ResolveAwakeable { request: RequestId, id: AwakeableId, outcome: Outcome },
+    /// From a door: cooperative stop.
+    Cancel { request: RequestId, id: InvocationId },
+    /// From a door: immediate end.
+    Kill { request: RequestId, id: InvocationId },
+    /// From admin, to partition 0 only: activate a deployment. Revisions are assigned by `apply`.
+    Deploy { request: RequestId, deployment: Deployment, services: Vec<Service> },
+    /// From an attempt: operations it has made, the first of them with index `first`.
+    Append { id: InvocationId, token: FencingToken, first: EntryIndex, entries: Vec<Entry> },
+    /// From an attempt: it waits and nothing is ready.
+    Suspend { id: InvocationId, token: FencingToken, wait: Wait },
+    /// From an attempt: it has ended without a result.
+    AttemptFailed { id: InvocationId, token: FencingToken, error: AttemptError },
+    /// From an effect's attempt: its result, to be recorded.
+    EffectCompleted {
+        id: InvocationId,
+        incarnation: Incarnation,
+        index: EntryIndex,
+        token: FencingToken,
+        outcome: Outcome,
+    },
+    /// From an effect's attempt: it has failed and may be retried.
+    EffectFailed {
+        id: InvocationId,
+        incarnation: Incarnation,
+        index: EntryIndex,
+        token: FencingToken,
+        error: EffectError,
+    },
+    /// From the leader: durable time has reached the timer.
+    TimerFired { timer: TimerKey },
+    /// From the leader of another partition: rows of its outbox, the first of them with sequence number `first`.
+    Deliver { source: PartitionId, first: u64, messages: Vec<Message> },
+    /// From the leader: `destination` has everything up to and including `upto`.
+    TruncateOutbox { destination: PartitionId, upto: u64 },
+}
+
+/// What an attempt waits for before it is worth starting again. Its cancellation is an implicit member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wait {
+    /// Operations that the attempt has made in all; fewer in the journal means that an append was lost.
+    pub operations: u32,
+    pub mode: WaitMode,
+    /// Not empty; may repeat.
+    pub handles: Vec<EntryIndex>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WaitMode {
+    Any,
+    All,
+}
+
+/// Why an attempt ended without a result.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AttemptError {
+    pub kind: AttemptErrorKind,
+    /// For people: message, and backtrace where there is one.
+    pub message: String,
+    /// The operation that was being made, where it is known.
+    pub index: Option<EntryIndex>,
+    pub retry_after: Option<DurationMs>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AttemptErrorKind {
+    /// Trap, panic, out of memory, CPU budget, retryable error: back off and try again.
+    Retryable,
+    /// Replay asked for something else than the journal holds: trying again cannot help.
+    JournalMismatch,
+    /// A limit of the journal is exceeded: trying again cannot help.
+    LimitExceeded,
+    /// The host could not run it for reasons of its own: try again, does not count as a failure.
+    Host,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EffectError {
+    pub message: String,
+    pub retry_after: Option<DurationMs>,
+}
+
+/// A request for an invocation, from a door or from a handler.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewInvocation {
+    pub id: InvocationId,
+    pub target: Target,
+    pub input: Bytes,
+    pub headers: Headers,
+    pub idempotency_key: Option<String>,
+    /// Earliest start; before it the invocation is `scheduled`.
+    pub due: Option<Timestamp>,
+    pub origin: Origin,
+}
+
+/// Who asked for an invocation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    Ingress,
+    /// A handler that does not wait for the result.
+    Send {
+        sender: InvocationId,
+    },
+    /// A handler that has a handle to the result. `ancestors`: its own callers, outermost first.
+    Call {
+        caller: Caller,
+        ancestors: Vec<InvocationId>,
+    },
+}
+
+/// A handle of one life of an invocation: where a result is to be delivered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Caller {
+    pub id: InvocationId,
+    pub incarnation: Incarnation,
+    pub index: EntryIndex,
+}
+
+/// What partitions tell each other through outbox and dedup, exactly once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Message {
+    Invoke(NewInvocation),
+    /// The result of a call.
+    Complete {
+        caller: Caller,
+        value: Value,
+    },
+    ResolveAwakeable {
+        id: AwakeableId,
+        outcome: Outcome,
+    },
+    /// The caller was cancelled; only the invocation that this caller started is meant.
+    CancelCallee {
+        id: InvocationId,
+        caller: Caller,
+    },
+    /// The caller was killed; only the invocation that this caller started is meant.
+    KillCallee {
+        id: InvocationId,
+        caller: Caller,
+    },
+    /// Partition 0 to all others.
+    Schema {
+        deployment: Deployment,
+        services: Vec<Service>,
+    },
+}
+
+impl From<AttemptError> for Failure {
+    fn from(error: AttemptError) -> Self {
+        Self::new(500, error.message)
+    }
+}

@@ -1,0 +1,69 @@
+//! The end of an invocation: result to everyone who waits, everything it held released, retention begun.
+
+use super::Transition;
+use crate::{
+    action::Action,
+    command::Message,
+    ids::InvocationId,
+    tables::{Invocation, Key, Prefix, Status, Tables, TablesError, TimerKey, TimerKind},
+    value::{DurationMs, Outcome, Value},
+};
+
+impl<T: Tables> Transition<'_, T> {
+    /// Ends an invocation that is not completed, in whatever stage it is.
+    pub(super) fn complete(
+        &mut self,
+        mut invocation: Box<Invocation>,
+        outcome: Outcome,
+    ) -> Result<(), TablesError> {
+        let id = invocation.id;
+        self.leave_stage(&mut invocation)?;
+        self.close_handles(&invocation)?;
+        for caller in std::mem::take(&mut invocation.waiters) {
+            self.send(Message::Complete { caller, value: Value::from(outcome.clone()) })?;
+        }
+        invocation.cancel = None;
+        let object = invocation.target.object().filter(|_| invocation.locks());
+        let expires_at = self.retain(invocation, &outcome)?;
+        self.actions.push(Action::Completed { id, outcome, expires_at });
+        match object {
+            Some(object) => self.release(object, id),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps the completed invocation for as long as its policies say; answers until when, if at all.
+    fn retain(
+        &mut self,
+        mut invocation: Box<Invocation>,
+        outcome: &Outcome,
+    ) -> Result<Option<crate::value::Timestamp>, TablesError> {
+        let (id, incarnation, now) = (invocation.id, invocation.incarnation, self.now());
+        let journal_retention = invocation.policies.journal_retention;
+        let retention = match invocation.idempotency_key {
+            Some(_) => invocation.policies.idempotency_retention,
+            None => journal_retention,
+        };
+        if retention == DurationMs::ZERO {
+            self.purge(id)?;
+            return Ok(None);
+        }
+        let expires_at = now.after(retention);
+        self.set_timer(TimerKey { due: expires_at, id, incarnation, kind: TimerKind::Purge });
+        if journal_retention == DurationMs::ZERO {
+            self.tables.delete_all(&Prefix::Journal(id))?;
+        } else if journal_retention < retention {
+            let due = now.after(journal_retention);
+            self.set_timer(TimerKey { due, id, incarnation, kind: TimerKind::PurgeJournal });
+        }
+        invocation.status = Status::Completed { outcome: outcome.clone(), at: now, expires_at };
+        self.put_invocation(invocation);
+        Ok(Some(expires_at))
+    }
+
+    /// Forgets an invocation.
+    pub(super) fn purge(&mut self, id: InvocationId) -> Result<(), TablesError> {
+        self.tables.delete(Key::Invocation(id));
+        self.tables.delete_all(&Prefix::Journal(id))
+    }
+}

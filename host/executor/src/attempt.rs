@@ -1,0 +1,198 @@
+//! An attempt of a handler: one task, one instance, from the input to an output or a failure.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use relight_core::{
+    DurationMs, Failure, InvocationId, Outcome,
+    command::{AttemptError, AttemptErrorKind, Command},
+    ids::FencingToken,
+    replay::Replay,
+    runner::{Attempt, AttemptEvent, AttemptStart, Host, Slot},
+};
+use tokio::{sync::mpsc, task::AbortHandle};
+
+use crate::{
+    bindings::relight::handler::requests::{AttemptError as GuestError, Request},
+    convert,
+    deployments::Loaded,
+    durable::Durable,
+    guest::{Guest, Role, ended},
+    log::{Lines, Source},
+    runner::Shared,
+    stats::Counter,
+};
+
+/// The leader's handle of a running attempt. Dropping it aborts the task, wherever that stands.
+pub(crate) struct Running {
+    events: mpsc::UnboundedSender<AttemptEvent>,
+    task: AbortHandle,
+}
+
+impl Attempt for Running {
+    fn event(&self, event: AttemptEvent) {
+        // An attempt that has ended has dropped its receiver.
+        let _ = self.events.send(event);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub(crate) fn spawn(shared: &Arc<Shared>, slot: Slot, start: AttemptStart, host: Arc<dyn Host>) -> Running {
+    let (sender, events) = mpsc::unbounded_channel();
+    shared.counters.attempts_started.increment();
+    shared.counters.items_replayed.add(start.journal.len() as u64);
+    let (id, token) = (start.id, start.token);
+    let run = run(shared.clone(), slot, start, host.clone(), events);
+    let counters = shared.clone();
+    let task = shared.runtime.spawn(async move {
+        let mut ending = Ending { shared: counters, counter: None };
+        let counter: PickCounter = match AssertUnwindSafe(run).catch_unwind().await {
+            Ok(counter) => counter,
+            Err(_) => {
+                // A bug of ours. Without this the invocation would wait for a task that is gone.
+                tracing::error!(invocation = %id, "the executor panicked in an attempt");
+                propose_fault(&*host, id, token, "the executor panicked");
+                |shared: &Shared| &shared.counters.attempts_faulted
+            }
+        };
+        ending.counter = Some(counter);
+    });
+    Running { events: sender, task: task.abort_handle() }
+}
+
+type PickCounter = fn(&Shared) -> &Counter;
+
+/// Counts an attempt when its task ends, by itself or by being dropped.
+struct Ending {
+    shared: Arc<Shared>,
+    counter: Option<PickCounter>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        match self.counter {
+            Some(counter) => counter(&self.shared).increment(),
+            None => self.shared.counters.attempts_dropped.increment(),
+        }
+    }
+}
+
+fn propose_fault(host: &dyn Host, id: InvocationId, token: FencingToken, message: &str) {
+    let error = AttemptError {
+        kind: AttemptErrorKind::Host,
+        message: message.to_owned(),
+        index: None,
+        retry_after: None,
+    };
+    host.propose(Command::AttemptFailed { id, token, error });
+}
+
+async fn run(
+    shared: Arc<Shared>,
+    slot: Slot,
+    mut start: AttemptStart,
+    host: Arc<dyn Host>,
+    events: mpsc::UnboundedReceiver<AttemptEvent>,
+) -> PickCounter {
+    let (id, token) = (start.id, start.token);
+    let loaded = match shared.deployments.get(start.deployment.digest).await {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            tracing::error!(invocation = %id, %error, "failed to load a component");
+            propose_fault(&*host, id, token, &error.to_string());
+            return |shared| &shared.counters.attempts_faulted;
+        }
+    };
+    let replay = match Replay::new(start.started_at, std::mem::take(&mut start.journal)) {
+        Ok(replay) => replay,
+        Err(damaged) => {
+            tracing::error!(invocation = %id, error = %damaged, "failed to read a journal");
+            let error = AttemptError {
+                // Trying again cannot help.
+                kind: AttemptErrorKind::JournalMismatch,
+                message: damaged.to_string(),
+                index: None,
+                retry_after: None,
+            };
+            host.propose(Command::AttemptFailed { id, token, error });
+            return |shared| &shared.counters.attempts_faulted;
+        }
+    };
+    let abort_timeout = Duration::from_millis(start.abort_timeout.0);
+    let durable = Durable::new(start, replay, host, events, shared.clone());
+    let (result, mut durable) = call(&shared, &loaded, durable, abort_timeout).await;
+    let finished =
+        result.and_then(|outcome| durable.finish(outcome).map_err(|stop| failed(&stop.into(), None)));
+    // The instance is gone: others may run while the output is on its way.
+    drop(slot);
+    let Err(error) = finished else { return |shared| &shared.counters.attempts_finished };
+    let kind = error.kind;
+    durable.fail(error);
+    match kind {
+        AttemptErrorKind::JournalMismatch => |shared| &shared.counters.attempts_mismatched,
+        AttemptErrorKind::Host => |shared| &shared.counters.attempts_faulted,
+        AttemptErrorKind::Retryable | AttemptErrorKind::LimitExceeded => {
+            |shared| &shared.counters.attempts_failed
+        }
+    }
+}
+
+/// Runs the handler in an instance that exists only as long as this call.
+async fn call(
+    shared: &Arc<Shared>,
+    loaded: &Loaded,
+    durable: Durable,
+    abort_timeout: Duration,
+) -> (Result<Outcome, AttemptError>, Box<Durable>) {
+    let durable = Box::new(durable);
+    let identity = &durable.identity;
+    let memory_bytes_max = shared.memory_bytes_max(&identity.deployment);
+    let lines = Lines::new(Source::Invocation(identity.id));
+    let _live = shared.live_instance();
+    let mut store = Guest::store(&shared.engine, memory_bytes_max, lines);
+    let instance = match loaded.pre.instantiate_async(&mut store).await {
+        Ok(instance) => instance,
+        Err(error) => return (Err(failed(&error, store.data().lines.last_error())), durable),
+    };
+    let (headers, input) = durable.input();
+    let request = Request {
+        service: identity.target.service.to_string(),
+        key: identity.target.key.as_ref().map(ToString::to_string),
+        handler: identity.target.handler.to_string(),
+        headers: headers.clone(),
+        input: input.clone(),
+    };
+    store.data_mut().begin(Role::Handler(durable), abort_timeout);
+    let returned = instance.relight_handler_handler().call_invoke(&mut store, &request).await;
+    let guest = store.into_data();
+    let Role::Handler(durable) = guest.role else { unreachable!("the role was given above") };
+    let result = match returned {
+        Ok(Ok(bytes)) => Ok(Ok(bytes)),
+        Ok(Err(error)) => returned_error(error),
+        Err(error) => Err(failed(&error, guest.lines.last_error())),
+    };
+    (result, durable)
+}
+
+fn returned_error(error: GuestError) -> Result<Outcome, AttemptError> {
+    match error {
+        GuestError::Terminal(failure) => Ok(Err::<Bytes, Failure>(convert::failure(failure))),
+        GuestError::Retryable((message, retry_after)) => Err(AttemptError {
+            kind: AttemptErrorKind::Retryable,
+            message: convert::truncated(message, relight_core::limits::FAILURE_MESSAGE_CHARS_MAX),
+            index: None,
+            retry_after: retry_after.map(DurationMs),
+        }),
+    }
+}
+
+fn failed(error: &wasmtime::Error, last_error: Option<&str>) -> AttemptError {
+    let ended = ended(error, last_error);
+    AttemptError { kind: ended.kind, message: ended.message, index: ended.index, retry_after: None }
+}

@@ -1,0 +1,17 @@
+//! The imports of the contract, one file for each interface: each function converts, asks the role, and returns.
+
+mod context;
+mod http;
+mod log;
+mod ops;
+mod state;
+mod waiting;
+
+use crate::{
+    bindings::relight::handler::{definition, requests},
+    guest::Guest,
+};
+
+// Interfaces of types: `bindgen!` asks for an implementation of nothing.
+impl definition::Host for Guest {}
+impl requests::Host for Guest {}

@@ -1,0 +1,70 @@
+//! `relight:handler/context`.
+
+use rand::RngCore;
+
+use crate::{
+    bindings::{
+        relight::handler::context::{Host, InvocationInfo},
+        types::{Bytes, Timestamp},
+    },
+    convert,
+    guest::{Guest, Role, Stop},
+    limits::RANDOM_BYTES_MAX,
+};
+
+/// What a silent instance sees: equal in all instances, so that nothing of it can end up in a journal.
+const SILENT_NOW: Timestamp = 0;
+const SILENT_BYTE: u8 = 0x2a;
+
+impl Host for Guest {
+    fn info(&mut self) -> wasmtime::Result<InvocationInfo> {
+        let durable = self.handler("context.info")?;
+        let identity = &durable.identity;
+        let (headers, _) = durable.input();
+        Ok(InvocationInfo {
+            id: identity.id.to_string(),
+            target: convert::guest_target(&identity.target),
+            idempotency_key: identity.idempotency_key.clone(),
+            caller: identity.invoked_by.map(|id| id.to_string()),
+            headers: headers.clone(),
+            created_at: identity.created_at.0,
+        })
+    }
+
+    fn now(&mut self) -> wasmtime::Result<Timestamp> {
+        self.cpu.host_call();
+        Ok(match &self.role {
+            Role::Silent => SILENT_NOW,
+            Role::Handler(durable) => durable.now().0,
+            Role::Effect(live) => live.now().0,
+        })
+    }
+
+    fn random(&mut self, len: u32) -> wasmtime::Result<Bytes> {
+        if len > RANDOM_BYTES_MAX {
+            let message =
+                format!("`context.random` gives at most {RANDOM_BYTES_MAX} bytes at once, not {len}");
+            return Err(Stop::Misuse(message).into());
+        }
+        let mut bytes = vec![0; len as usize];
+        self.fill_random(&mut bytes);
+        Ok(bytes.into())
+    }
+
+    fn uuid(&mut self) -> wasmtime::Result<String> {
+        let mut bytes = [0; 16];
+        self.fill_random(&mut bytes);
+        Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+    }
+}
+
+impl Guest {
+    fn fill_random(&mut self, bytes: &mut [u8]) {
+        self.cpu.host_call();
+        match &mut self.role {
+            Role::Silent => bytes.fill(SILENT_BYTE),
+            Role::Handler(durable) => durable.random(bytes),
+            Role::Effect(_) => rand::rng().fill_bytes(bytes),
+        }
+    }
+}

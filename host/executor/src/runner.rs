@@ -1,0 +1,205 @@
+//! The executor as its users see it: how it is made, and how leaders hand it work.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use relight_core::{
+    Timestamp,
+    runner::{Attempt, AttemptStart, EffectStart, Host, Runner, Slot, Work},
+    schema::Deployment,
+};
+use rustls::ClientConfig;
+use tokio::runtime::Handle;
+use wasmtime::Engine;
+
+use crate::{
+    attempt,
+    compile::{CompileError, CompileLimits, CompileWorker, NativeCode},
+    deployments::{ComponentPath, Deployments},
+    effect,
+    engine::{self, PoolSize},
+    http,
+    limits::{INSTANCES_MAX, LINGER_DEFAULT, LINGER_OCCUPANCY_PERCENT, MEMORY_BYTES_CEILING},
+    slots::Slots,
+    stats::{Counters, ExecutorStats},
+    upload::{self, Checked, UploadError},
+};
+
+/// Instances for `describe`, besides those for attempts and effects.
+const DESCRIBE_INSTANCES: usize = 2;
+
+/// The wall clock.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+pub struct ExecutorConfig {
+    /// Where the bytes of a component are.
+    pub component_path: ComponentPath,
+    /// Folder for native code; it may be deleted while no server runs.
+    pub native_dir: PathBuf,
+    /// Attempts of handlers that may have an instance at once.
+    pub attempts_max: usize,
+    /// Attempts of effects that may have an instance at once.
+    pub effects_max: usize,
+    /// How long a waiting handler keeps its instance when its handler and service do not say; zero: not at all;
+    /// `None`: adaptive.
+    pub suspend_after: Option<Duration>,
+    /// Linear memory of one instance that a deployment may have at most.
+    pub memory_bytes_max: u64,
+    pub clock: Clock,
+    pub compile_worker: CompileWorker,
+    pub compile_limits: CompileLimits,
+}
+
+impl fmt::Debug for ExecutorConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecutorConfig")
+            .field("native_dir", &self.native_dir)
+            .field("attempts_max", &self.attempts_max)
+            .field("effects_max", &self.effects_max)
+            .field("suspend_after", &self.suspend_after)
+            .field("memory_bytes_max", &self.memory_bytes_max)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The executor cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    #[error("{instances} instances at once are over the limit of {INSTANCES_MAX}: lower attempts or effects")]
+    TooManyInstances { instances: usize },
+    #[error("memory of {bytes} bytes per instance is over the limit of {MEMORY_BYTES_CEILING}")]
+    TooMuchMemory { bytes: u64 },
+    #[error("failed to start the WebAssembly engine: {0}")]
+    Engine(String),
+    #[error("failed to open the folder for native code")]
+    Native(#[source] CompileError),
+    #[error("failed to set up TLS")]
+    Tls(#[source] rustls::Error),
+}
+
+/// Runs attempts of handlers and effects in WebAssembly instances.
+pub struct Executor {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}
+
+/// What all attempts, effects and uploads use.
+pub(crate) struct Shared {
+    pub engine: Engine,
+    pub deployments: Deployments,
+    pub counters: Arc<Counters>,
+    pub config: ExecutorConfig,
+    pub runtime: Handle,
+    pub tls: Arc<ClientConfig>,
+    attempts: Arc<Slots>,
+    effects: Arc<Slots>,
+}
+
+impl Executor {
+    /// Guests run on `runtime`, whose timers and I/O MUST be enabled. It should be one that nothing urgent runs on.
+    pub fn new(config: ExecutorConfig, runtime: Handle) -> Result<Arc<Self>, ExecutorError> {
+        let instances =
+            config.attempts_max.saturating_add(config.effects_max).saturating_add(DESCRIBE_INSTANCES);
+        if instances > INSTANCES_MAX {
+            return Err(ExecutorError::TooManyInstances { instances });
+        }
+        if config.memory_bytes_max > MEMORY_BYTES_CEILING {
+            return Err(ExecutorError::TooMuchMemory { bytes: config.memory_bytes_max });
+        }
+        let failed = |error: wasmtime::Error| ExecutorError::Engine(format!("{error:#}"));
+        let size = PoolSize { instances, memory_bytes_max: config.memory_bytes_max };
+        let engine = engine::running(size).map_err(failed)?;
+        let linker = engine::linker(&engine).map_err(failed)?;
+        let native = NativeCode::open(
+            &config.native_dir,
+            &engine,
+            config.compile_worker.clone(),
+            config.compile_limits,
+        )
+        .map_err(ExecutorError::Native)?;
+        let counters = Arc::new(Counters::default());
+        let component_path = config.component_path.clone();
+        let deployments =
+            Deployments::new(&engine, linker, Arc::new(native), component_path, counters.clone());
+        let shared = Shared {
+            engine,
+            deployments,
+            counters,
+            runtime,
+            tls: http::tls().map_err(ExecutorError::Tls)?,
+            attempts: Slots::new(Work::Attempt, config.attempts_max),
+            effects: Slots::new(Work::Effect, config.effects_max),
+            config,
+        };
+        Ok(Arc::new(Self { shared: Arc::new(shared) }))
+    }
+
+    /// Whether `component` can be deployed, and what it says about itself. Leaves its native code behind.
+    ///
+    /// `memory_bytes_max`: linear memory that one instance of it may use.
+    pub async fn check(&self, component: Bytes, memory_bytes_max: u64) -> Result<Checked, UploadError> {
+        upload::check(&self.shared, component, memory_bytes_max).await
+    }
+
+    pub fn stats(&self) -> ExecutorStats {
+        self.shared.counters.snapshot()
+    }
+}
+
+impl Runner for Executor {
+    fn reserve(&self, work: Work, host: &Arc<dyn Host>) -> Option<Slot> {
+        match work {
+            Work::Attempt => self.shared.attempts.reserve(host),
+            Work::Effect => self.shared.effects.reserve(host),
+        }
+    }
+
+    fn start_attempt(&self, slot: Slot, start: AttemptStart, host: Arc<dyn Host>) -> Box<dyn Attempt> {
+        Box::new(attempt::spawn(&self.shared, slot, start, host))
+    }
+
+    fn start_effect(&self, slot: Slot, start: EffectStart, host: Arc<dyn Host>) -> Box<dyn Send> {
+        Box::new(effect::spawn(&self.shared, slot, start, host))
+    }
+}
+
+impl Shared {
+    pub fn now(&self) -> Timestamp {
+        (self.config.clock)()
+    }
+
+    /// How long a waiting handler keeps its instance when nobody says.
+    pub fn linger(&self) -> Duration {
+        if self.attempts.is_above(LINGER_OCCUPANCY_PERCENT) { Duration::ZERO } else { LINGER_DEFAULT }
+    }
+
+    pub fn memory_bytes_max(&self, deployment: &Deployment) -> u64 {
+        deployment.memory_bytes_max.min(self.config.memory_bytes_max)
+    }
+
+    /// Counts an instance for as long as it lives.
+    pub fn live_instance(&self) -> LiveInstance {
+        self.counters.instances_created.increment();
+        LiveInstance::new(self.counters.clone())
+    }
+}
+
+pub(crate) struct LiveInstance(Arc<Counters>);
+
+impl LiveInstance {
+    fn new(counters: Arc<Counters>) -> Self {
+        counters.instances_live.add(1);
+        Self(counters)
+    }
+}
+
+impl Drop for LiveInstance {
+    fn drop(&mut self) {
+        self.0.instances_live.decrement();
+    }
+}

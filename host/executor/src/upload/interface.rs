@@ -1,0 +1,203 @@
+//! What uploaded bytes are, and what they export and import, without compiling anything.
+
+use wasmparser::{
+    BinaryReaderError, ComponentExternalKind, Parser, Payload, Validator, WasmFeatures,
+    component_types::ComponentEntityType, types::Types,
+};
+
+use super::UploadError;
+
+const MAGIC: &[u8; 4] = b"\0asm";
+const NAMESPACE: &str = "relight:handler/";
+const VERSION: &str = "@0.1.0";
+/// Its functions are checked by type when the component is linked.
+const HANDLER_EXPORT: &str = relight_wit::HANDLER_EXPORT;
+const HANDLER_ASYNC_EXPORT: &str = "relight:handler/handler-async";
+
+/// Functions that a component may import, by interface. Interfaces of types have none.
+const IMPORTS: [(&str, &[&str]); 9] = [
+    ("context", &["info", "now", "random", "uuid"]),
+    ("state", &["get", "keys", "set", "clear", "clear-all"]),
+    ("ops", &["call", "callee", "send", "timer", "awakeable", "resolve-awakeable", "effect"]),
+    ("waiting", &["wait", "wait-any", "wait-all"]),
+    ("http", &["fetch"]),
+    ("log", &["log"]),
+    ("types", &[]),
+    ("definition", &[]),
+    ("requests", &[]),
+];
+
+/// Imports and exports at the outside of a component; no toolchain comes near.
+const OUTSIDE_NAMES_MAX: usize = 1_000;
+
+/// What components may be made of; the engine's configuration is the same, but for `CM_ASYNC`, which is here so that
+/// a component that exports async functions is told so and not called invalid.
+const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::COMPONENT_MODEL)
+    .union(WasmFeatures::CM_ASYNC)
+    .difference(WasmFeatures::GC_TYPES);
+
+/// The functions it imports, as `relight:handler/ops.call`, in the order of the component.
+pub(super) fn check(bytes: &[u8]) -> Result<Vec<String>, UploadError> {
+    check_kind(bytes)?;
+    let (types, outside) = validate(bytes)?;
+    check_exports(&types, &outside.exports)?;
+    let mut functions = Vec::new();
+    for name in &outside.imports {
+        check_import(&types, name, &mut functions)?;
+    }
+    Ok(functions)
+}
+
+fn check_kind(bytes: &[u8]) -> Result<(), UploadError> {
+    let not_wasm = |reason: String| Err(UploadError::NotWasm { reason });
+    if bytes.is_empty() {
+        return not_wasm("the body is empty".to_owned());
+    }
+    let begin = &bytes[..bytes.len().min(MAGIC.len())];
+    if !MAGIC.starts_with(begin) {
+        return not_wasm(format!("it begins with {begin:02x?}, not with {MAGIC:02x?}"));
+    }
+    let Some(&[version_low, version_high, layer_low, layer_high]) = bytes.get(4..8) else {
+        return Err(UploadError::Truncated { message: "no header".to_owned(), offset: bytes.len() as u64 });
+    };
+    match ([version_low, version_high], [layer_low, layer_high]) {
+        ([1, 0], [0, 0]) => Err(UploadError::CoreModule),
+        ([0x0d, 0], [1, 0]) => Ok(()),
+        (version, layer) => not_wasm(format!(
+            "version {} of layer {} is unknown",
+            u16::from_le_bytes(version),
+            u16::from_le_bytes(layer)
+        )),
+    }
+}
+
+/// Names at the outside of a component, in its order.
+#[derive(Default)]
+struct Outside {
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+fn validate(bytes: &[u8]) -> Result<(Types, Outside), UploadError> {
+    let mut validator = Validator::new_with_features(FEATURES);
+    let mut outside = Outside::default();
+    // Components nest: names count at depth 1 only.
+    let mut depth = 0_u32;
+    let mut functions = Vec::new();
+    let mut end = None;
+    let mut parser = Parser::new(0);
+    parser.set_features(FEATURES);
+    for payload in parser.parse_all(bytes) {
+        let payload = payload.map_err(|error| invalid(&error, bytes.len()))?;
+        match &payload {
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section.clone() {
+                    outside
+                        .imports
+                        .push(import.map_err(|error| invalid(&error, bytes.len()))?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section.clone() {
+                    let export = export.map_err(|error| invalid(&error, bytes.len()))?;
+                    if export.kind == ComponentExternalKind::Instance {
+                        outside.exports.push(export.name.name.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+        if outside.imports.len() + outside.exports.len() > OUTSIDE_NAMES_MAX {
+            return Err(UploadError::Resources {
+                what: "imports and exports",
+                needed: (outside.imports.len() + outside.exports.len()) as u64,
+                max: OUTSIDE_NAMES_MAX as u64,
+            });
+        }
+        match validator.payload(&payload).map_err(|error| invalid(&error, bytes.len()))? {
+            wasmparser::ValidPayload::Func(function, body) => functions.push((function, body)),
+            wasmparser::ValidPayload::End(types) => end = Some(types),
+            wasmparser::ValidPayload::Ok | wasmparser::ValidPayload::Parser(_) => {}
+        }
+    }
+    // After the outline, because that is what most mistakes are in.
+    let mut allocations = wasmparser::FuncValidatorAllocations::default();
+    for (function, body) in functions {
+        let mut function = function.into_validator(allocations);
+        function.validate(&body).map_err(|error| invalid(&error, bytes.len()))?;
+        allocations = function.into_allocations();
+    }
+    let types = end.ok_or(UploadError::Truncated {
+        message: "the end is missing".to_owned(),
+        offset: bytes.len() as u64,
+    })?;
+    Ok((types, outside))
+}
+
+fn invalid(error: &BinaryReaderError, length: usize) -> UploadError {
+    let (message, offset) = (error.message().to_owned(), error.offset() as u64);
+    if offset >= length as u64 || message.starts_with("unexpected end") {
+        UploadError::Truncated { message, offset }
+    } else {
+        UploadError::Invalid { message, offset }
+    }
+}
+
+fn check_exports(types: &Types, exports: &[String]) -> Result<(), UploadError> {
+    let is_exported = exports.iter().any(|name| {
+        name == HANDLER_EXPORT
+            && types
+                .component_item_for_export(name)
+                .is_some_and(|item| matches!(item.ty, ComponentEntityType::Instance(_)))
+    });
+    if is_exported {
+        return Ok(());
+    }
+    if exports.iter().any(|name| name.starts_with(HANDLER_ASYNC_EXPORT)) {
+        return Err(UploadError::Unsupported { what: format!("`{HANDLER_ASYNC_EXPORT}`") });
+    }
+    Err(UploadError::MissingExport { name: HANDLER_EXPORT.to_owned() })
+}
+
+fn check_import(types: &Types, name: &str, functions: &mut Vec<String>) -> Result<(), UploadError> {
+    if name.starts_with("wasi:") {
+        return Err(UploadError::Unsupported { what: format!("WASI import `{name}`") });
+    }
+    let unknown = || UploadError::UnknownImport { name: name.to_owned() };
+    let interface = name.strip_prefix(NAMESPACE).ok_or_else(unknown)?;
+    let item = types.component_item_for_import(name).ok_or_else(unknown)?;
+    let ComponentEntityType::Instance(id) = item.ty else { return Err(unknown()) };
+    let interface_name = interface.split('@').next().unwrap_or(interface);
+    let supported = interface
+        .strip_suffix(VERSION)
+        .and_then(|interface| IMPORTS.iter().find(|(known, _)| *known == interface))
+        .map(|(_, functions)| *functions);
+    let mut has_function = false;
+    for (function, item) in &types[id].exports {
+        if !matches!(item.ty, ComponentEntityType::Func(_)) {
+            continue;
+        }
+        has_function = true;
+        let path = format!("{NAMESPACE}{interface_name}.{function}");
+        if !supported.is_some_and(|supported| supported.contains(&function.as_str())) {
+            let version = interface.strip_suffix(VERSION).map_or(interface, |_| "");
+            let what = match version {
+                "" => format!("`{path}`"),
+                _ => format!("`{path}` of `{name}`"),
+            };
+            return Err(UploadError::Unsupported { what });
+        }
+        functions.push(path);
+    }
+    if supported.is_none() && !has_function {
+        return Err(UploadError::Unsupported { what: format!("`{name}`") });
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! The table of routes.
+
+use relight_core::{EntryIndex, Lsn, ids::PartitionKey};
+
+use super::*;
+
+fn kind(name: &str) -> Option<ServiceKind> {
+    match name {
+        "Greeter" => Some(ServiceKind::Service),
+        "Cart" => Some(ServiceKind::VirtualObject),
+        _ => None,
+    }
+}
+
+fn get(path: &str) -> Result<Route<'_>, RouteError> {
+    by(&Method::GET, path)
+}
+
+fn by<'p>(method: &Method, path: &'p str) -> Result<Route<'p>, RouteError> {
+    match path.split_once('?') {
+        Some((path, query)) => route(method, path, Some(query), kind),
+        None => route(method, path, None, kind),
+    }
+}
+
+fn target(mode: InvokeMode, service: &str, key: Option<&str>, handler: &str) -> Route<'static> {
+    Route::Invoke(Invoke {
+        mode,
+        service: service.to_owned().into(),
+        key: key.map(|key| key.to_owned().into()),
+        handler: handler.to_owned().into(),
+    })
+}
+
+fn bad(path: &str) -> String {
+    match get(path) {
+        Err(RouteError::Bad(message)) => message,
+        other => panic!("{path} gives {other:?}"),
+    }
+}
+
+const CALL: InvokeMode = InvokeMode::Call;
+const SEND: InvokeMode = InvokeMode::Send { delay: None };
+const LATER: InvokeMode = InvokeMode::Send { delay: Some(Duration::from_secs(86_400)) };
+
+#[test]
+fn calls_and_sends() {
+    for (path, mode, service, key, handler) in [
+        ("/Greeter/greet", CALL, "Greeter", None, "greet"),
+        ("/Greeter/greet/", CALL, "Greeter", None, "greet"),
+        ("/Greeter/greet?x=1", CALL, "Greeter", None, "greet"),
+        ("/Greeter/send", CALL, "Greeter", None, "send"),
+        ("/Greeter/send/send", SEND, "Greeter", None, "send"),
+        ("/Greeter/greet/send", SEND, "Greeter", None, "greet"),
+        ("/Greeter/greet/send//?delay=1+day", LATER, "Greeter", None, "greet"),
+        ("/Greeter/greet/send?a=b&delay=P1D", LATER, "Greeter", None, "greet"),
+        ("/Cart/mary/add", CALL, "Cart", Some("mary"), "add"),
+        ("/Cart/send/send", CALL, "Cart", Some("send"), "send"),
+        ("/Cart/mary/add/send", SEND, "Cart", Some("mary"), "add"),
+        ("/Cart/a%2Fb%20c/add", CALL, "Cart", Some("a/b c"), "add"),
+        ("/relight/call/Greeter/greet", CALL, "Greeter", None, "greet"),
+        ("/restate/call/Cart/mary/add", CALL, "Cart", Some("mary"), "add"),
+        ("/relight/send/Greeter/greet", SEND, "Greeter", None, "greet"),
+        ("/relight/send/Cart/mary/add?delay=1d", LATER, "Cart", Some("mary"), "add"),
+    ] {
+        for method in [Method::GET, Method::POST] {
+            assert_eq!(by(&method, path), Ok(target(mode, service, key, handler)), "{method} {path}");
+        }
+        assert_eq!(by(&Method::PUT, path), Err(RouteError::Method { allow: "GET, POST" }), "{path}");
+    }
+}
+
+#[test]
+fn paths_that_do_not_fit_their_service_are_bad() {
+    for path in [
+        "/Greeter",
+        "/Greeter/greet/now",
+        "/Greeter/greet/send/send",
+        "/relight/call/Greeter/greet/send",
+        "/relight/send/Greeter/greet/send",
+        "/Greeter//",
+    ] {
+        assert!(bad(path).contains("/Greeter/{handler}"), "{path}");
+    }
+    for path in ["/Cart", "/Cart/add", "/Cart/mary/add/now", "/relight/call/Cart/add"] {
+        assert!(bad(path).contains("/Cart/{key}/{handler}"), "{path}");
+    }
+    assert!(bad("/Cart//add").contains("empty"));
+    assert!(bad("/Cart/%ff/add").contains("`%ff` is not well encoded"));
+    assert!(bad(&format!("/Greeter/{}", "x".repeat(PATH_BYTES_MAX))).contains("longer"));
+}
+
+#[test]
+fn delays_that_do_not_parse_or_belong_are_bad() {
+    assert!(bad("/Greeter/greet/send?delay=soon").contains("`soon`"));
+    assert!(bad("/Greeter/greet/send?delay=-1s").contains("negative"));
+    assert!(bad("/Greeter/greet/send?delay=%").contains("encoded"));
+    assert!(bad("/Greeter/greet?delay=1s").contains("/send"));
+}
+
+#[test]
+fn unknown_paths_are_not_found() {
+    for path in [
+        "/",
+        "",
+        "/relight",
+        "/relight/",
+        "/relight/call",
+        "/relight/nothing",
+        "/relight/invocation/a/b/attach",
+        "/relight/invocation/a/b/c/d/e/attach",
+        "/1/2/3/4/5/6/7/8/9/10/11",
+    ] {
+        assert_eq!(get(path), Err(RouteError::NotFound), "{path}");
+    }
+    assert_eq!(get("/Nobody/greet"), Err(RouteError::UnknownService("Nobody".to_owned())));
+    assert_eq!(get("/relight/call/No%20body/x"), Err(RouteError::UnknownService("No body".to_owned())));
+}
+
+#[test]
+fn results() {
+    let id = InvocationId { key: PartitionKey(7), unique: 9 };
+    for door in ["relight", "restate"] {
+        for (verb, wait) in [("attach", Wait::Attach), ("output", Wait::Output)] {
+            for path in [format!("/{door}/{verb}/{id}"), format!("/{door}/invocation/{id}/{verb}/")] {
+                assert_eq!(get(&path), Ok(Route::Result(wait, Reference::Id(id))), "{path}");
+                assert_eq!(by(&Method::POST, &path), Err(RouteError::Method { allow: "GET" }), "{path}");
+            }
+            for key in [None, Some("mary")] {
+                let part = key.map(|key| format!("/{key}")).unwrap_or_default();
+                let path = format!("/{door}/invocation/S{part}/h/i%2Fk/{verb}");
+                let reference = Reference::Idempotent {
+                    service: "S".into(),
+                    key: key.map(Into::into),
+                    handler: "h".into(),
+                    idempotency_key: "i/k".into(),
+                };
+                assert_eq!(get(&path), Ok(Route::Result(wait, reference)), "{path}");
+            }
+            assert_eq!(bad(&format!("/{door}/workflow/W/k/{verb}")), "not supported yet: workflow");
+            let path = format!("/{door}/{verb}");
+            assert_eq!(by(&Method::POST, &path), Ok(Route::ByBody(ByBody::Result(wait))));
+            assert_eq!(get(&path), Err(RouteError::Method { allow: "POST" }));
+        }
+        assert_eq!(by(&Method::POST, &format!("/{door}/lookup")), Ok(Route::ByBody(ByBody::Lookup)));
+    }
+    assert!(bad("/relight/attach/inv_1x").contains("`inv_1x` is not an invocation id"));
+    assert!(bad("/relight/invocation/x/output").contains("`x` is not an invocation id"));
+}
+
+#[test]
+fn awakeables_and_health() {
+    let id = AwakeableId {
+        invocation: InvocationId { key: PartitionKey(7), unique: 9 },
+        incarnation: Lsn(3),
+        index: EntryIndex(1),
+    };
+    for start in ["/relight/awakeables", "/relight/a", "/restate/awakeables", "/restate/a"] {
+        for (verb, resolution) in [("resolve", Resolution::Resolve), ("reject", Resolution::Reject)] {
+            let path = format!("{start}/{id}/{verb}");
+            assert_eq!(by(&Method::POST, &path), Ok(Route::Awakeable { id, resolution }));
+            assert_eq!(get(&path), Err(RouteError::Method { allow: "POST" }));
+        }
+    }
+    assert!(matches!(by(&Method::POST, "/relight/a/sign_1x/resolve"), Err(RouteError::Bad(_))));
+    assert_eq!(get("/relight/health"), Ok(Route::Health));
+    assert_eq!(by(&Method::POST, "/restate/health"), Err(RouteError::Method { allow: "GET" }));
+}
+
+#[test]
+fn only_our_own_paths_answer_without_the_other_headers() {
+    assert!(!answers_both("/relight/call/Greeter/greet"));
+    assert!(answers_both("/restate/call/Greeter/greet"));
+    assert!(answers_both("/Greeter/greet"));
+}

@@ -1,0 +1,6 @@
+//! The ingress over real sockets, in front of a real node whose handlers are scripted.
+
+mod calls;
+mod refusals;
+mod results;
+mod rig;

@@ -1,0 +1,160 @@
+//! [`Leader`]: what the leader of one epoch does besides applying records. Losing it loses nothing.
+
+use std::sync::Arc;
+
+use relight_core::action::Action;
+use relight_core::command::Command;
+use relight_core::ids::LeaderEpoch;
+use relight_core::machine::{self, Partition};
+use relight_core::runner::{Host, Runner, Work};
+use relight_core::tables::TablesError;
+use relight_core::value::Timestamp;
+use relight_storage::PartitionTables;
+use tokio::time::Instant;
+
+use crate::attempts::{Attempts, Left, StartContext};
+use crate::effects::Effects;
+use crate::event::{EpochHost, Mailbox};
+use crate::limits::{READY_MAX, TIMER_RECHECK_AFTER};
+use crate::outbox::Outbox;
+use crate::proposer::Proposer;
+use crate::status::Stats;
+use crate::timers::Timers;
+use crate::transport::{Delivery, Transport};
+
+pub struct Leader {
+    pub epoch: LeaderEpoch,
+    host: Arc<dyn Host>,
+    pub attempts: Attempts,
+    pub effects: Effects,
+    timers: Timers,
+    pub outbox: Outbox,
+    timers_fired: u64,
+}
+
+impl Leader {
+    /// Begins with what the tables say. The announcement of `epoch` is applied and committed.
+    pub fn begin(
+        partition: &Partition,
+        epoch: LeaderEpoch,
+        tables: &PartitionTables,
+        mailbox: Mailbox,
+    ) -> Result<Self, TablesError> {
+        let mut leader = Self {
+            epoch,
+            host: EpochHost::shared(partition.id, epoch, mailbox),
+            attempts: Attempts::new(READY_MAX),
+            effects: Effects::new(READY_MAX),
+            timers: Timers::load(tables)?,
+            outbox: Outbox::load(partition.id, partition.partitioning, tables)?,
+            timers_fired: 0,
+        };
+        for action in machine::recover(partition, tables)? {
+            match action {
+                Action::Start { id, attempt } => leader.attempts.push(id, attempt),
+                Action::StartEffect { id, index, attempt, .. } => leader.effects.push(id, index, attempt),
+                other => unreachable!("recovery starts attempts and effects only, not {other:?}"),
+            }
+        }
+        Ok(leader)
+    }
+
+    /// Carries out one action of a committed batch. Answers to doors and the schema are not the leader's.
+    pub fn act(&mut self, partition: &Partition, action: Action, transport: &dyn Transport) {
+        match action {
+            Action::Start { id, attempt } => self.attempts.push(id, attempt),
+            Action::Notify { id, position, notification } => self.attempts.notify(id, position, notification),
+            Action::Accepted { id, attempt, operations } => self.attempts.accepted(id, attempt, operations),
+            Action::EndAttempt { id, attempt } => self.attempts.end(id, attempt),
+            Action::StartEffect { id, index, attempt, .. } => self.effects.push(id, index, attempt),
+            Action::AbortEffect { id, index } => self.effects.abort(id, index),
+            Action::SetTimer { timer } => self.timers.set(timer),
+            Action::DeleteTimer { timer } => self.timers.remove(&timer),
+            Action::Ship { destination, sequence } => self.outbox.ship(destination, sequence),
+            Action::Delivered { source, upto } => {
+                transport.send(source, Delivery::Delivered { destination: partition.id, upto });
+            }
+            Action::DeliveryGap { source, expected } => {
+                transport.send(source, Delivery::Gap { destination: partition.id, expected });
+            }
+            Action::LeaderAnnounced { .. }
+            | Action::Answer { .. }
+            | Action::Completed { .. }
+            | Action::SchemaChanged => unreachable!("the processor carries these out itself"),
+        }
+    }
+
+    /// A record is applied that this leader proposed; called before the actions of the record.
+    pub fn applied(&mut self, command: &Command, now: Instant) {
+        match command {
+            Command::TimerFired { timer } => self.timers.remove(timer),
+            Command::TruncateOutbox { destination, upto } => self.outbox.truncated(*destination, *upto, now),
+            _ => {}
+        }
+    }
+
+    /// Fires what is due and ships what is ready. `time` is durable time.
+    pub fn propose(
+        &mut self,
+        tables: &PartitionTables,
+        proposer: &mut Proposer,
+        transport: &dyn Transport,
+        time: Timestamp,
+        now: Instant,
+    ) -> Result<(), TablesError> {
+        for timer in self.timers.take_due(tables, time)? {
+            self.timers_fired += 1;
+            proposer.push(Command::TimerFired { timer });
+        }
+        self.outbox.pump(tables, transport, now)?;
+        self.outbox.truncations(now).for_each(|command| proposer.push(command));
+        Ok(())
+    }
+
+    /// Starts what is ready, a bounded share of it.
+    pub fn start_ready(
+        &mut self,
+        tables: &PartitionTables,
+        runner: &dyn Runner,
+    ) -> Result<Left, TablesError> {
+        let context = StartContext { tables, runner, host: &self.host, epoch: self.epoch };
+        let attempts = self.attempts.start_ready(&context)?;
+        let effects = self.effects.start_ready(&context)?;
+        Ok(if attempts == Left::Nothing { effects } else { attempts })
+    }
+
+    pub fn capacity(&mut self, work: Work) {
+        match work {
+            Work::Attempt => self.attempts.capacity(),
+            Work::Effect => self.effects.capacity(),
+        }
+    }
+
+    /// When there is something to do that no event tells of.
+    pub fn next_deadline(&self, time: Timestamp, now: Instant) -> Option<Instant> {
+        let timer = self.timers.next_due().map(|due| {
+            let left = std::time::Duration::from_millis(due.since(time).0);
+            now + left.min(TIMER_RECHECK_AFTER)
+        });
+        [timer, self.outbox.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// Adds this leader's part: gauges, and counters of this epoch to those of earlier ones in `before`.
+    pub fn stats(&self, before: &Stats) -> Stats {
+        Stats {
+            attempts_started: before.attempts_started + self.attempts.started,
+            effects_started: before.effects_started + self.effects.started,
+            timers_fired: before.timers_fired + self.timers_fired,
+            deliveries: before.deliveries + self.outbox.deliveries,
+            resends: before.resends + self.outbox.resends,
+            attempts_running: self.attempts.running() as u64,
+            attempts_ready: self.attempts.ready() as u64,
+            effects_running: self.effects.running() as u64,
+            effects_ready: self.effects.ready() as u64,
+            timers_in_memory: self.timers.in_memory() as u64,
+            timers_in_flight: self.timers.in_flight() as u64,
+            outbox_lag: self.outbox.lag(),
+            ..*before
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Configuration: defaults, then `relight.toml`, then `RELIGHT_SECTION__KEY` variables, then flags; the last one wins.
+//!
+//! Every setting is one line of [`SETTINGS`], whatever it comes from.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use relight_cli::ServerFlags;
+use relight_http::time::parse_duration;
+
+use crate::exit::{Failure, USAGE};
+
+/// Partitions of a new data folder. More than one node of today needs, so that a cluster can spread them later.
+const PARTITIONS_DEFAULT: u16 = 8;
+/// Instances for handlers: with 1 MiB each of really used memory they fit a small machine.
+const ATTEMPTS_MAX_DEFAULT: usize = 1000;
+/// Instances for effects: each holds a connection.
+const EFFECTS_MAX_DEFAULT: usize = 256;
+/// Linear memory of one instance that a deployment may ask for.
+const MEMORY_MAX_DEFAULT: u64 = 512 << 20;
+const ENVIRONMENT_PREFIX: &str = "RELIGHT_";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    /// Counts only when the data folder is created.
+    pub partitions: u16,
+    pub ingress: SocketAddr,
+    pub admin: SocketAddr,
+    pub attempts_max: usize,
+    pub effects_max: usize,
+    /// `None`: adaptive.
+    pub suspend_after: Option<Duration>,
+    pub memory_bytes_max: u64,
+    pub log_format: LogFormat,
+    /// Directives of `tracing_subscriber::EnvFilter`.
+    pub log_filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Self {
+            data_dir: PathBuf::from(".relight"),
+            partitions: PARTITIONS_DEFAULT,
+            ingress: SocketAddr::new(loopback, 8080),
+            admin: SocketAddr::new(loopback, 9070),
+            attempts_max: ATTEMPTS_MAX_DEFAULT,
+            effects_max: EFFECTS_MAX_DEFAULT,
+            suspend_after: None,
+            memory_bytes_max: MEMORY_MAX_DEFAULT,
+            log_format: LogFormat::Human,
+            log_filter: "info".to_owned(),
+        }
+    }
+}
+
+struct Setting {
+    section: &'static str,
+    key: &'static str,
+    set: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+const fn setting(
+    section: &'static str,
+    key: &'static str,
+    set: fn(&mut Config, &str) -> Result<(), String>,
+) -> Setting {
+    Setting { section, key, set }
+}
+
+const SETTINGS: [Setting; 12] = [
+    setting("node", "data-dir", |config, text| {
+        config.data_dir = PathBuf::from(text);
+        Ok(())
+    }),
+    setting("node", "partitions", |config, text| {
+        config.partitions = parse(text, "a number from 1 to 1024")?;
+        if (1..=1024).contains(&config.partitions) {
+            Ok(())
+        } else {
+            Err("a number from 1 to 1024".to_owned())
+        }
+    }),
+    setting("ingress", "address", |config, text| {
+        config.ingress.set_ip(parse(text, "an IP address")?);
+        Ok(())
+    }),
+    setting("ingress", "port", |config, text| {
+        config.ingress.set_port(parse(text, "a port")?);
+        Ok(())
+    }),
+    setting("admin", "address", |config, text| {
+        config.admin.set_ip(parse(text, "an IP address")?);
+        Ok(())
+    }),
+    setting("admin", "port", |config, text| {
+        config.admin.set_port(parse(text, "a port")?);
+        Ok(())
+    }),
+    setting("executor", "attempts-max", |config, text| {
+        config.attempts_max = parse(text, "a number")?;
+        Ok(())
+    }),
+    setting("executor", "effects-max", |config, text| {
+        config.effects_max = parse(text, "a number")?;
+        Ok(())
+    }),
+    setting("executor", "suspend-after", |config, text| {
+        config.suspend_after = match text {
+            "adaptive" => None,
+            "0" => Some(Duration::ZERO),
+            other => Some(parse_duration(other).map_err(|_| "a duration such as `20ms`, or `adaptive`")?),
+        };
+        Ok(())
+    }),
+    setting("executor", "memory-max", |config, text| {
+        config.memory_bytes_max = memory(text).ok_or("a size such as `64MiB`")?;
+        Ok(())
+    }),
+    setting("log", "format", |config, text| {
+        config.log_format = match text {
+            "human" => LogFormat::Human,
+            "json" => LogFormat::Json,
+            _ => return Err("`human` or `json`".to_owned()),
+        };
+        Ok(())
+    }),
+    setting("log", "filter", |config, text| {
+        config.log_filter = text.to_owned();
+        Ok(())
+    }),
+];
+
+fn parse<T: FromStr>(text: &str, expected: &str) -> Result<T, String> {
+    text.parse().map_err(|_| expected.to_owned())
+}
+
+fn memory(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let (number, unit) =
+        UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit))).unwrap_or((text, 1));
+    number.trim().parse::<u64>().ok()?.checked_mul(unit)
+}
+
+impl Config {
+    /// # Errors
+    /// A file that cannot be read, is no TOML, or has a key or a value that this version does not know.
+    pub fn apply_file(&mut self, path: &Path) -> Result<(), Failure> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            Failure::new(
+                USAGE,
+                anyhow::Error::new(error).context(format!("cannot read `{}`", path.display())),
+            )
+        })?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            Failure::new(USAGE, anyhow::Error::new(error).context(format!("`{}` is no TOML", path.display())))
+        })?;
+        for (section, keys) in table {
+            let Some(keys) = keys.as_table() else {
+                return Err(unknown(&section, &format!("`{}`", path.display())));
+            };
+            for (key, value) in keys {
+                let text = match value {
+                    toml::Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                self.apply(&format!("{section}.{key}"), &text, &format!("`{}`", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `RELIGHT_INGRESS__PORT` sets `ingress.port`. Variables without `__` belong to others.
+    pub fn apply_environment(
+        &mut self,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<(), Failure> {
+        for (variable, value) in variables {
+            let Some((section, key)) =
+                variable.strip_prefix(ENVIRONMENT_PREFIX).and_then(|name| name.split_once("__"))
+            else {
+                continue;
+            };
+            let name = format!("{section}.{key}").to_lowercase().replace('_', "-");
+            self.apply(&name, &value, &format!("the environment variable `{variable}`"))?;
+        }
+        Ok(())
+    }
+
+    pub fn apply_flags(&mut self, flags: &ServerFlags) -> Result<(), Failure> {
+        if let Some(data_dir) = &flags.data_dir {
+            data_dir.clone_into(&mut self.data_dir);
+        }
+        if let Some(port) = flags.port_ingress {
+            self.ingress.set_port(port);
+        }
+        if let Some(port) = flags.port_admin {
+            self.admin.set_port(port);
+        }
+        if let Some(format) = &flags.log_format {
+            self.apply("log.format", format, "the flag `--log-format`")?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, name: &str, value: &str, source: &str) -> Result<(), Failure> {
+        let known = SETTINGS.iter().find(|setting| full_name(setting) == name);
+        let setting = known.ok_or_else(|| unknown(name, source))?;
+        (setting.set)(self, value.trim())
+            .map_err(|expected| Failure::usage(format!("`{name}` in {source} is `{value}`, not {expected}")))
+    }
+}
+
+fn full_name(setting: &Setting) -> String {
+    format!("{}.{}", setting.section, setting.key)
+}
+
+fn unknown(name: &str, source: &str) -> Failure {
+    let nearest = SETTINGS.iter().map(full_name).min_by_key(|known| distance(known, name));
+    let failure = Failure::usage(format!("unknown key `{name}` in {source}"));
+    match nearest {
+        Some(nearest) => failure.hint(format!("did you mean `{nearest}`?")),
+        None => failure,
+    }
+}
+
+/// Single-character edits that turn one text into the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(result: Result<(), Failure>) -> (String, Option<String>) {
+        let failure = result.expect_err("it is wrong");
+        assert_eq!(failure.code, USAGE);
+        (failure.error.to_string(), failure.hint)
+    }
+
+    fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+        let pairs: Vec<_> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        pairs.into_iter()
+    }
+
+    #[test]
+    fn flags_win_over_environment_over_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("relight.toml");
+        fs::write(
+            &file,
+            "[ingress]\nport = 1\n[admin]\nport = 2\n[executor]\nsuspend-after = 0\nattempts-max = 7\n",
+        )
+        .expect("write");
+        let mut config = Config::default();
+        config.apply_file(&file).expect("valid");
+        config
+            .apply_environment(variables(&[
+                ("RELIGHT_INGRESS__PORT", "3"),
+                ("RELIGHT_ADMIN__PORT", "4"),
+                ("RELIGHT_ADMIN", "http://another"),
+                ("HOME", "x"),
+            ]))
+            .expect("valid");
+        config.apply_flags(&ServerFlags { port_admin: Some(5), ..ServerFlags::default() }).expect("valid");
+        assert_eq!((config.ingress.port(), config.admin.port()), (3, 5));
+        assert_eq!((config.suspend_after, config.attempts_max), (Some(Duration::ZERO), 7));
+    }
+
+    #[test]
+    fn unknown_keys_name_the_nearest_one() {
+        let mut config = Config::default();
+        let (message, hint) = refused(config.apply("ingress.prot", "1", "`relight.toml`"));
+        assert_eq!(message, "unknown key `ingress.prot` in `relight.toml`");
+        assert_eq!(hint.as_deref(), Some("did you mean `ingress.port`?"));
+        let (message, hint) =
+            refused(config.apply_environment(variables(&[("RELIGHT_EXECUTOR__SUSPEND_AFER", "0")])));
+        assert!(message.contains("RELIGHT_EXECUTOR__SUSPEND_AFER"), "{message}");
+        assert_eq!(hint.as_deref(), Some("did you mean `executor.suspend-after`?"));
+    }
+
+    #[test]
+    fn wrong_values_say_what_is_expected() {
+        for (name, value, expected) in [
+            ("ingress.port", "99999", "a port"),
+            ("admin.address", "localhost", "an IP address"),
+            ("executor.suspend-after", "soon", "a duration"),
+            ("executor.memory-max", "much", "a size"),
+            ("log.format", "xml", "`human` or `json`"),
+            ("node.partitions", "0", "from 1 to 1024"),
+        ] {
+            let (message, _) = refused(Config::default().apply(name, value, "a test"));
+            assert!(message.contains(expected) && message.contains(value), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_key_outside_of_a_section_is_unknown() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("relight.toml");
+        fs::write(&file, "port = 1\n").expect("write");
+        let (message, _) = refused(Config::default().apply_file(&file));
+        assert!(message.starts_with("unknown key `port`"), "{message}");
+    }
+
+    #[test]
+    fn edit_distance_counts_edits() {
+        for (a, b, edits) in
+            [("", "abc", 3), ("abc", "abc", 0), ("port", "prot", 2), ("kitten", "sitting", 3)]
+        {
+            assert_eq!(distance(a, b), edits);
+            assert_eq!(distance(b, a), edits);
+        }
+    }
+}

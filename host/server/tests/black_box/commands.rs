@@ -1,0 +1,116 @@
+//! The command line against a real server.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{Folder, component, failure, run, stdout};
+
+fn write_greeter(folder: &Folder) {
+    std::fs::write(folder.path().join("greeter.wasm"), component("greeter")).expect("write");
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[tokio::test]
+async fn deploy_invoke_and_list() {
+    let folder = Folder::new();
+    let server = folder.start().await;
+    write_greeter(&folder);
+    let table = stdout(&mut folder.relight(&["deploy", "greeter.wasm"]));
+    for word in ["Greeter", "greet", "Counter", "exclusive", "shared", "added"] {
+        assert!(table.contains(word), "{table}");
+    }
+    let answer = stdout(&mut folder.relight(&["invoke", "Greeter/greet", r#"{"name":"Ada"}"#]));
+    assert_eq!(json_of(&answer), json!({"message": "Hello, Ada!", "visit": 1}));
+    assert_eq!(stdout(&mut folder.relight(&["invoke", "Counter/Ada/get"])), "1\n");
+
+    assert_eq!(stdout(&mut folder.relight(&["svc", "list", "-o", "name"])), "Counter\nGreeter\n");
+    assert!(stdout(&mut folder.relight(&["svc", "get", "Counter"])).contains("VirtualObject"));
+    let deployments = json_of(&stdout(&mut folder.relight(&["dp", "list", "-o", "json"])));
+    assert_eq!(deployments.as_array().map(Vec::len), Some(1));
+    let id = deployments[0]["id"].as_str().expect("an id").to_owned();
+    assert!(stdout(&mut folder.relight(&["dp", "get", &id])).contains(&id));
+    server.stop();
+}
+
+#[tokio::test]
+async fn an_invocation_is_found_shown_and_cancelled() {
+    let folder = Folder::new();
+    let server = folder.start().await;
+    server.deploy("greeter").await;
+    let id = stdout(&mut folder.relight(&["send", "Counter/a/add", "1", "--delay", "1h", "-o", "name"]));
+    let id = id.trim();
+    let listed = stdout(&mut folder.relight(&["inv", "list", "--service", "Counter", "-o", "name"]));
+    assert_eq!(listed.trim(), id);
+    let shown = json_of(&stdout(&mut folder.relight(&["inv", "get", id, "-o", "json"])));
+    assert_eq!((&shown["target"], &shown["status"]), (&json!("Counter/a/add"), &json!("scheduled")));
+    stdout(&mut folder.relight(&["inv", "cancel", id]));
+    let (code, _) = failure(&mut folder.relight(&["inv", "cancel", "Counter/a/add", "--yes"]));
+    assert_eq!(code, 3, "nothing is left to cancel");
+
+    let first = stdout(&mut folder.relight(&["send", "Counter/b/add", "1", "--delay", "1h", "-o", "name"]));
+    let unconfirmed = failure(&mut folder.relight(&["inv", "kill", "Counter/b"]));
+    assert_eq!(unconfirmed.0, 2, "{}", unconfirmed.1);
+    assert_eq!(stdout(&mut folder.relight(&["inv", "kill", "Counter/b", "--yes"])), first);
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_finished_invocation_has_a_journal() {
+    let folder = Folder::new();
+    let server = folder.start().await;
+    server.deploy("greeter").await;
+    let headers = [("idempotency-key", "kept")];
+    let answer = server.post("/Greeter/greet", &headers, r#"{"name":"Ada"}"#).await;
+    let id = answer.header("x-relight-id").to_owned();
+    let journal = json_of(&stdout(&mut folder.relight(&["inv", "journal", &id, "-o", "json"])));
+    let kinds: Vec<&str> =
+        journal.as_array().expect("a list").iter().filter_map(|entry| entry["entry_type"].as_str()).collect();
+    assert_eq!(kinds.first(), Some(&"input"), "{kinds:?}");
+    assert_eq!(kinds.last(), Some(&"output"), "{kinds:?}");
+    assert!(kinds.contains(&"call"), "{kinds:?}");
+    assert!(stdout(&mut folder.relight(&["inv", "get", &id])).contains("completed (success)"));
+    server.stop();
+}
+
+#[tokio::test]
+async fn failures_have_exit_codes() {
+    let folder = Folder::new();
+    let server = folder.start().await;
+    server.deploy("greeter").await;
+    let code = |arguments: &[&str]| failure(&mut folder.relight(arguments)).0;
+    assert_eq!(code(&["invoke", "Greeter/greet", r#"{"name":" "}"#]), 1, "the handler refuses");
+    assert_eq!(code(&["invoke", "Nobody/greet"]), 3);
+    assert_eq!(code(&["invoke", "Greeter"]), 2);
+    assert_eq!(code(&["inv", "get", "inv_10000000000000000000000000000000000"]), 3);
+    std::fs::write(folder.path().join("text.wasm"), "hello").expect("write");
+    let (invalid, said) = failure(&mut folder.relight(&["deploy", "text.wasm"]));
+    assert_eq!(invalid, 8, "{said}");
+    assert!(said.contains("error[RL"), "{said}");
+    let explained = said.split("error[").nth(1).and_then(|rest| rest.split(']').next()).expect("a code");
+    assert!(stdout(&mut folder.relight(&["explain", explained])).contains(explained));
+    server.stop();
+    assert_eq!(code(&["svc", "list", "--admin", "http://127.0.0.1:1"]), 7);
+}
+
+#[tokio::test]
+async fn new_project_builds_deploys_and_answers() {
+    let folder = Folder::new();
+    let server = folder.start().await;
+    stdout(&mut folder.relight(&["new", "hello", "--lang", "rust"]));
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-project");
+    let deployed = run(folder.relight(&["deploy", "hello"]).env("CARGO_TARGET_DIR", target));
+    assert!(deployed.status.success(), "{}", String::from_utf8_lossy(&deployed.stderr));
+    let answer = server.post("/Greeter/greet", &[], r#"{"name":"Ada"}"#).await;
+    assert_eq!(answer.json(), json!({"message": "Hello, Ada!", "visit": 1}));
+    server.stop();
+}
+
+#[test]
+fn version_names_the_contract() {
+    let folder = Folder::new();
+    assert!(stdout(&mut folder.relight(&["version"])).contains("relight:handler@"));
+}

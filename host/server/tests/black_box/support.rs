@@ -1,0 +1,256 @@
+//! A server as a test sees it: a process, two addresses, a log that must not complain.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A server that is not up by then never will be. Far above what a loaded machine takes.
+const START_MAX: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A data folder that outlives its servers.
+pub struct Folder {
+    dir: TempDir,
+    servers: AtomicU32,
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    ingress: String,
+    admin: String,
+    stderr: PathBuf,
+    http: Client<HttpConnector, Full<Bytes>>,
+    /// Parts of WARN and ERROR lines that the test provokes.
+    announced: Vec<&'static str>,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a temporary folder"), servers: AtomicU32::new(0) }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.path().join(".relight")
+    }
+
+    /// `relight up` with everything on free ports, not waited for.
+    pub fn up(&self) -> Command {
+        let mut command =
+            self.relight(&["up", "--port-ingress", "0", "--port-admin", "0", "--log-format", "json"]);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// A command in this folder, where it finds the server by itself.
+    pub fn relight(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_relight"));
+        command.args(arguments).current_dir(self.path());
+        command.env_remove("RELIGHT_ADMIN").env_remove("RELIGHT_INGRESS");
+        command
+    }
+
+    pub async fn start(&self) -> Server {
+        self.start_with(&[]).await
+    }
+
+    /// Starts a server with environment variables and waits until it serves.
+    pub async fn start_with(&self, environment: &[(&str, &str)]) -> Server {
+        let number = self.servers.fetch_add(1, Ordering::Relaxed);
+        let stderr = self.path().join(format!("stderr-{number}.jsonl"));
+        let addresses = self.data().join("addresses.json");
+        // What a killed server left would be mistaken for the new one's.
+        let _ = fs::remove_file(&addresses);
+        let mut child = self
+            .up()
+            .envs(environment.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(File::create(&stderr).expect("create a file"))
+            .spawn()
+            .expect("start the server");
+        let written = wait_for(&addresses, &mut child, &stderr).await;
+        let address = |name: &str| written[name].as_str().expect("an address").to_owned();
+        Server {
+            ingress: address("ingress"),
+            admin: address("admin"),
+            child,
+            stderr,
+            http: Client::builder(TokioExecutor::new()).build_http(),
+            announced: Vec::new(),
+        }
+    }
+}
+
+async fn wait_for(addresses: &Path, child: &mut Child, stderr: &Path) -> Value {
+    let deadline = Instant::now() + START_MAX;
+    loop {
+        if let Ok(bytes) = fs::read(addresses) {
+            return serde_json::from_slice(&bytes).expect("addresses.json appears whole");
+        }
+        let said = || fs::read_to_string(stderr).unwrap_or_default();
+        if let Some(status) = child.try_wait().expect("ask for the server's status") {
+            panic!("the server ended with {status}:\n{}", said());
+        }
+        assert!(Instant::now() < deadline, "the server does not serve:\n{}", said());
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+impl Server {
+    pub fn ingress_url(&self) -> &str {
+        &self.ingress
+    }
+
+    pub fn admin_url(&self) -> &str {
+        &self.admin
+    }
+
+    /// A WARN or ERROR line with this text is what the test wants to see.
+    pub fn announce(&mut self, text: &'static str) {
+        self.announced.push(text);
+    }
+
+    pub async fn request(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).expect("a valid request");
+        let answer = self.http.request(request).await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.expect("a whole answer").to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub async fn admin(&self, path: &str) -> Answer {
+        self.request(Method::GET, &format!("{}{path}", self.admin), &[], Bytes::new()).await
+    }
+
+    pub async fn ingress(&self, path: &str) -> Answer {
+        self.request(Method::GET, &format!("{}{path}", self.ingress), &[], Bytes::new()).await
+    }
+
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut headers = headers.to_vec();
+        headers.push(("content-type", "application/json"));
+        let url = format!("{}{path}", self.ingress);
+        self.request(Method::POST, &url, &headers, Bytes::copy_from_slice(body.as_bytes())).await
+    }
+
+    pub async fn upload(&self, bytes: impl Into<Bytes>) -> Answer {
+        let url = format!("{}/deployments", self.admin);
+        self.request(Method::POST, &url, &[("content-type", "application/wasm")], bytes.into()).await
+    }
+
+    /// Deploys a component of `cargo xtask components`.
+    pub async fn deploy(&self, name: &str) -> Value {
+        let answer = self.upload(component(name)).await;
+        assert!(answer.status.is_success(), "deploying {name}: {answer:?}");
+        answer.json()
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) {
+        self.child.kill().expect("kill the server");
+        self.child.wait().expect("wait for the server");
+    }
+
+    /// Asks it to stop, and expects it to end well.
+    pub fn stop(mut self) {
+        let terminate = format!("kill -TERM {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &terminate]).status().expect("run a shell");
+        assert!(sent.success(), "the server is gone already");
+        let status = self.child.wait().expect("wait for the server");
+        assert!(status.success(), "the server ended with {status}");
+    }
+}
+
+/// The log of a server holds no complaint that its test did not announce.
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only when it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            return;
+        }
+        let lines = fs::read_to_string(&self.stderr).expect("read the server's log");
+        let complaints: Vec<&str> = lines
+            .lines()
+            .filter(|line| {
+                let level = serde_json::from_str::<Value>(line).map(|line| line["level"].clone());
+                // A line that is no log line was written by a panic or by a library that knows no log.
+                level.map_or(true, |level| level == "WARN" || level == "ERROR")
+            })
+            .filter(|line| !self.announced.iter().any(|text| line.contains(text)))
+            .collect();
+        assert!(complaints.is_empty(), "the server complained:\n{}", complaints.join("\n"));
+    }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// A component by name.
+pub fn component(name: &str) -> Vec<u8> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target folder");
+    let path = target.join("components").join(format!("{name}.wasm"));
+    fs::read(&path)
+        .unwrap_or_else(|error| panic!("`{}`: {error}\nhint: run `cargo xtask components`", path.display()))
+}
+
+/// Runs a command to its end.
+#[track_caller]
+pub fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().expect("run a command")
+}
+
+/// Runs a command that succeeds, for its stdout.
+#[track_caller]
+pub fn stdout(command: &mut Command) -> String {
+    let output = run(command);
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text on stdout")
+}
+
+/// Runs a command that fails, for its exit code and stderr.
+#[track_caller]
+pub fn failure(command: &mut Command) -> (i32, String) {
+    let output = run(command);
+    let code = output.status.code().unwrap_or_else(|| panic!("{command:?} ended with {}", output.status));
+    assert_ne!(code, 0, "{command:?} succeeded");
+    (code, String::from_utf8_lossy(&output.stderr).into_owned())
+}

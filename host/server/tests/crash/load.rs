@@ -1,0 +1,107 @@
+//! Clients that submit random programs, and repeat each request until it is answered.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use tokio::task::JoinSet;
+
+use crate::{
+    check::{Acknowledged, Submitted},
+    http::{Caller, Request},
+    program::{Add, Expected, Program, random_program},
+};
+
+/// Clients that share a list of programs.
+#[derive(Debug)]
+pub struct Load {
+    seed: u64,
+    ledger: String,
+    caller: Caller,
+    next: AtomicU64,
+    is_stopping: AtomicBool,
+    submitted: Mutex<Submitted>,
+}
+
+impl Load {
+    pub fn new(seed: u64, ledger: &str, caller: &Caller) -> Arc<Self> {
+        Arc::new(Self {
+            seed,
+            ledger: ledger.to_owned(),
+            caller: caller.clone(),
+            next: AtomicU64::new(0),
+            is_stopping: AtomicBool::new(false),
+            submitted: Mutex::default(),
+        })
+    }
+
+    pub fn start(self: &Arc<Self>, clients: usize) -> JoinSet<()> {
+        (0..clients).map(|_| Arc::clone(self).submit_programs()).collect()
+    }
+
+    /// Clients finish what they have begun, and end.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// What was submitted since this was last asked for.
+    pub fn take_submitted(&self) -> Submitted {
+        std::mem::take(&mut self.submitted.lock().expect("no client panics with it"))
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Submitted)) {
+        note(&mut self.submitted.lock().expect("no client panics with it"));
+    }
+
+    async fn submit_programs(self: Arc<Self>) {
+        while !self.is_stopping.load(Ordering::Relaxed) {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            match index % 8 {
+                0 => self.add_without_key(index).await,
+                1 | 2 => self.send(index).await,
+                _ => self.call(index).await,
+            }
+        }
+    }
+
+    /// Its net effect is expected from now on: its client does not rest before it is answered.
+    fn program(&self, index: u64) -> Program {
+        let program = random_program(self.seed, index, &self.ledger);
+        self.note(|submitted| submitted.expected.merge(Expected::of(&program)));
+        program
+    }
+
+    async fn call(&self, index: u64) {
+        let program = self.program(index);
+        let request = Request::post("/Worker/mixed").idempotency_key(&format!("call-{index}")).json(&program);
+        let reply = self.caller.until_answered(request.clone()).await;
+        let (id, status, outcome) = (reply.id(), program.status(), Some(reply.outcome()));
+        assert_eq!(reply.status, status, "{reply}");
+        self.note(|submitted| submitted.acknowledged.push(Acknowledged { request, id, status, outcome }));
+    }
+
+    async fn send(&self, index: u64) {
+        let program = self.program(index);
+        let path = if index % 16 == 1 { "/Worker/mixed/send?delay=300ms" } else { "/Worker/mixed/send" };
+        let request = Request::post(path).idempotency_key(&format!("send-{index}")).json(&program);
+        let reply = self.caller.until_answered(request.clone()).await;
+        assert_eq!(reply.status, 202, "{reply}");
+        let (id, status, outcome) = (reply.id(), program.status(), None);
+        self.note(|submitted| submitted.acknowledged.push(Acknowledged { request, id, status, outcome }));
+    }
+
+    /// Sends once. Whoever gets no answer does not know whether it was accepted.
+    async fn add_without_key(&self, index: u64) {
+        let counter = format!("b{}", index / 8 % 6);
+        let add = Add { counter, op: format!("plain{index}"), amount: 1 };
+        let path = format!("/Counter/{}/add/send", add.counter);
+        let body = serde_json::json!({ "op": add.op, "amount": add.amount });
+        match self.caller.once(&Request::post(path).json(&body)).await {
+            Ok(reply) if reply.status == 202 => self.note(|submitted| submitted.expected.expect_add(&add)),
+            Ok(reply) if reply.status == 503 => self.note(|submitted| submitted.perhaps.push(add)),
+            Ok(reply) => panic!("{reply}"),
+            Err(_) => self.note(|submitted| submitted.perhaps.push(add)),
+        }
+    }
+}

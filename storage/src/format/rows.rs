@@ -1,0 +1,97 @@
+//! Stored forms of rows: what is in the tables.
+
+use relight_core::{
+    Answer,
+    action::Refusal,
+    tables::{
+        Effect, Invocation, JournalSize, LastFailure, Lock, Meta, Open, OpenKind, OutboxRange, Row, Status,
+    },
+};
+
+use super::{
+    FormatError,
+    codec::{Reader, Stored, Writer, stored_enum, stored_struct},
+};
+
+stored_enum!(Row {
+    1 => Meta(meta),
+    2 => Invocation(invocation),
+    3 => Journal(item),
+    4 => Open(open),
+    5 => Effect(effect),
+    6 => Present,
+    7 => State(bytes),
+    8 => Lock(lock),
+    9 => Inbox(id),
+    10 => OutboxRange(range),
+    11 => Outbox(message),
+    12 => Dedup(last),
+    13 => Request(answer),
+    14 => Service(service),
+    15 => Deployment(deployment),
+});
+
+stored_enum!(Status {
+    1 => Scheduled { due },
+    2 => Pending { sequence },
+    3 => Invoked { attempt, operations_at_start, retry_at },
+    4 => Suspended { mode, suspended, remaining },
+    5 => Paused { reason },
+    6 => Completed { outcome, at, expires_at },
+});
+
+stored_enum!(OpenKind {
+    1 => Call { callee },
+    2 => Timer { timer },
+    3 => Awakeable,
+    4 => Effect,
+});
+
+stored_enum!(Answer {
+    1 => Accepted { id, previously, due },
+    2 => Resolved,
+    3 => Ended,
+    4 => Ending,
+    5 => Deployed { deployment, revisions, changed },
+    6 => Refused(refusal),
+});
+
+stored_enum!(Refusal {
+    1 => UnknownTarget(target),
+    2 => PayloadDiffers(key),
+    3 => UnknownInvocation(id),
+    4 => AlreadyCompleted(id),
+    5 => UnknownAwakeable { id, index },
+    6 => KindChanged { name, deployed },
+});
+
+stored_struct! {
+    Meta { epoch, time, requests_expired }
+    Invocation {
+        id, incarnation, target, mode, policies, idempotency_key, input_hash, invoked_by, ancestors, waiters,
+        created_at, started_at, modified_at, deployment, journal, cancel, failures, failing_since, last_failure,
+        status,
+    }
+    JournalSize { operations, items, bytes }
+    LastFailure { kind, message, index, at }
+    Open { kind, waited_by }
+    Effect { incarnation, position, attempt, failures, first_start, retry_at, last_error }
+    Lock { holder, inbox_first, inbox_next }
+    OutboxRange { first, next }
+}
+
+/// Kinds of services that a refusal may name; the last is what a name that is none of them is read as.
+const KIND_NAMES: [&str; 4] = ["service", "virtual object", "workflow", "service of another kind"];
+
+/// As text. It is for people only, so a name that this program does not know is no damage.
+impl Stored for &'static str {
+    fn write(&self, writer: &mut Writer) {
+        writer.sized(self.as_bytes());
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, FormatError> {
+        let text = reader.text()?;
+        let known = KIND_NAMES.into_iter().find(|name| *name == text);
+        Ok(known.unwrap_or(KIND_NAMES[KIND_NAMES.len() - 1]))
+    }
+}

@@ -1,0 +1,29 @@
+//! Where things are: the repository's root, its target directory, the cargo that runs this task.
+
+use std::{env, ffi::OsString, path::PathBuf};
+
+use anyhow::Context as _;
+use cargo_metadata::{Metadata, MetadataCommand};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask is a folder of the repository")
+        .to_owned()
+}
+
+/// The cargo that runs this task, so that all parts of a build use the same one.
+pub fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// The root workspace without its dependencies; asks no registry.
+pub fn metadata() -> anyhow::Result<Metadata> {
+    MetadataCommand::new()
+        .cargo_path(cargo())
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .context("read cargo metadata")
+}
