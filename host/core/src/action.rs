@@ -8,6 +8,7 @@ use crate::{
         RequestId, Revision,
     },
     journal::Notification,
+    schema::ServiceKind,
     tables::TimerKey,
     value::{Outcome, Target, Timestamp},
 };
@@ -126,5 +127,5 @@ pub enum Refusal {
     #[error("invocation `{id}` has no awakeable with index {index}")]
     UnknownAwakeable { id: InvocationId, index: EntryIndex },
     #[error("service `{name}` is a {deployed}; a deployment can't change its kind")]
-    KindChanged { name: Arc<str>, deployed: &'static str },
+    KindChanged { name: Arc<str>, deployed: ServiceKind },
 }

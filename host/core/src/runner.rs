@@ -13,7 +13,7 @@ use crate::{
     journal::{JournalItem, Notification},
     schema::{Deployment, HandlerMode},
     tables::TablesError,
-    value::{DurationMs, Target, Timestamp},
+    value::{DurationMs, Headers, Target, Timestamp},
 };
 
 /// Two kinds of work with separate capacity, so that handlers that wait for effects cannot starve them.
@@ -113,6 +113,16 @@ pub trait StateView: Send + Sync {
     fn keys(&self) -> Result<Vec<String>, TablesError>;
 }
 
+/// What an effect may know of the invocation that asked for it.
+#[derive(Clone, Debug)]
+pub struct InvocationInfo {
+    pub target: Target,
+    pub idempotency_key: Option<String>,
+    pub invoked_by: Option<InvocationId>,
+    pub headers: Headers,
+    pub created_at: Timestamp,
+}
+
 /// Everything an attempt of an effect may know.
 #[derive(Debug)]
 pub struct EffectStart {
@@ -122,6 +132,7 @@ pub struct EffectStart {
     pub token: FencingToken,
     /// 1 for the first.
     pub attempt_number: u32,
+    pub invocation: InvocationInfo,
     pub deployment: Arc<Deployment>,
     pub name: String,
     pub input: Bytes,

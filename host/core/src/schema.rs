@@ -17,6 +17,15 @@ pub enum ServiceKind {
     VirtualObject,
 }
 
+impl std::fmt::Display for ServiceKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Service => "service",
+            Self::VirtualObject => "virtual object",
+        })
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum HandlerMode {
     /// Takes the lock of its key. On a service, which has no keys, every handler runs freely.

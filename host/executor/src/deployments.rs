@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -77,13 +77,19 @@ impl Deployments {
         cell.get_or_try_init(|| self.load(digest)).await.cloned()
     }
 
+    /// The first attempt is about to come: what was loaded for a check need not be loaded again.
+    pub fn keep(&self, digest: Digest, loaded: Loaded) {
+        // Somebody may have loaded it already; both are the same.
+        let _ = self.lock().cell(digest).set(Arc::new(loaded));
+    }
+
     /// Links a component. The error is a difference between its types and those of the contract.
     pub fn link(&self, component: &Component) -> wasmtime::Result<Loaded> {
         Ok(Loaded { pre: ServicePre::new(self.linker.instantiate_pre(component)?)? })
     }
 
     /// Compiles what is at `path`, and loads it.
-    pub async fn compile(&self, digest: Digest, path: &std::path::Path) -> Result<Component, CompileError> {
+    pub async fn compile(&self, digest: Digest, path: &Path) -> Result<Component, CompileError> {
         self.counters.compilations.increment();
         self.native.compile(&self.engine, digest, path).await?;
         match self.load_native(digest).await? {

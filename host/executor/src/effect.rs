@@ -9,10 +9,10 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt;
 use relight_core::{
-    DurationMs, Failure, Outcome, Timestamp,
+    DurationMs, Failure, InvocationId, Outcome, Timestamp,
     command::{AttemptErrorKind, Command, EffectError},
     limits::{ENTRY_BYTES_MAX, FAILURE_MESSAGE_CHARS_MAX},
-    runner::{EffectStart, Host, Slot},
+    runner::{EffectStart, Host, InvocationInfo, Slot},
 };
 use tokio::task::AbortHandle;
 
@@ -27,6 +27,9 @@ use crate::{
 
 /// What an effect's imports need.
 pub(crate) struct Live {
+    pub id: InvocationId,
+    /// The invocation that asked for the effect.
+    pub invocation: InvocationInfo,
     pub allow: AllowList,
     pub shared: Arc<Shared>,
 }
@@ -120,7 +123,12 @@ async fn run(shared: &Arc<Shared>, start: &EffectStart) -> Result<Outcome, Effec
     };
     let instance =
         loaded.pre.instantiate_async(&mut store).await.map_err(|error| stopped(&error, store.data()))?;
-    let live = Live { allow: AllowList::new(&start.deployment.allow_http), shared: shared.clone() };
+    let live = Live {
+        id: start.id,
+        invocation: start.invocation.clone(),
+        allow: AllowList::new(&start.deployment.allow_http),
+        shared: shared.clone(),
+    };
     store.data_mut().begin(Role::Effect(Box::new(live)), Duration::from_millis(start.timeout.0));
     let request = EffectRequest {
         name: start.name.clone(),

@@ -73,17 +73,13 @@ pub(crate) async fn check(
     })
     .await?;
     let (native, compiled_in) = compiled(shared, digest, component.clone()).await?;
-    let described = async {
-        check_resources(&native, memory_bytes_max)?;
-        let loaded = shared
-            .deployments
-            .link(&native)
-            .map_err(|error| UploadError::Types { message: format!("{error:#}") })?;
-        let manifest = describe(shared, &loaded, memory_bytes_max).await?;
-        manifest::check(manifest)
-    }
-    .await;
-    let manifest = described.inspect_err(|_| shared.deployments.native.remove(digest))?;
+    let described = accepted(shared, digest, &native, memory_bytes_max).await;
+    let manifest = described.inspect_err(|_| {
+        // What was there before belongs to a deployment.
+        if !compiled_in.is_zero() {
+            shared.deployments.native.remove(digest);
+        }
+    })?;
     Ok(Checked {
         digest,
         size_bytes: component.len() as u64,
@@ -93,6 +89,23 @@ pub(crate) async fn check(
         imports,
         compiled_in,
     })
+}
+
+/// What the component says about itself, if it can be run.
+async fn accepted(
+    shared: &Arc<Shared>,
+    digest: Digest,
+    native: &Component,
+    memory_bytes_max: u64,
+) -> Result<manifest::CheckedManifest, UploadError> {
+    check_resources(native, memory_bytes_max)?;
+    let loaded = shared
+        .deployments
+        .link(native)
+        .map_err(|error| UploadError::Types { message: format!("{error:#}") })?;
+    let manifest = manifest::check(describe(shared, &loaded, memory_bytes_max).await?)?;
+    shared.deployments.keep(digest, loaded);
+    Ok(manifest)
 }
 
 /// Native code, found or made.

@@ -3,12 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use relight_core::ids::{EntryIndex, FencingToken, InvocationId, Lsn};
+use relight_core::ids::{EntryIndex, FencingToken, InvocationId, Lsn, Position};
 use relight_core::journal::{Entry, JournalItem, Operation};
-use relight_core::runner::{EffectStart, Slot, Work};
+use relight_core::runner::{EffectStart, InvocationInfo, Slot, Work};
 use relight_core::tables::{
     Effect, Invocation, Key, Prefix, ReadTables as _, ReadTablesExt as _, Row, Status, TablesError,
 };
+use relight_core::value::Headers;
 use relight_storage::PartitionTables;
 
 use crate::attempts::{Left, StartContext, pinned};
@@ -155,6 +156,13 @@ impl Effects {
             index,
             token: FencingToken { epoch: context.epoch, attempt: effect.attempt },
             attempt_number: effect.failures.saturating_add(1),
+            invocation: InvocationInfo {
+                target: invocation.target.clone(),
+                idempotency_key: invocation.idempotency_key.clone(),
+                invoked_by: invocation.invoked_by,
+                headers: headers(context.tables, id)?,
+                created_at: invocation.created_at,
+            },
             deployment: pinned(context.tables, invocation)?,
             name,
             input,
@@ -193,4 +201,17 @@ impl Effects {
 
 fn paused(tables: &PartitionTables, id: InvocationId) -> Result<bool, TablesError> {
     Ok(tables.invocation(id)?.is_some_and(|invocation| matches!(invocation.status, Status::Paused { .. })))
+}
+
+/// Headers of an invocation's input.
+fn headers(tables: &PartitionTables, id: InvocationId) -> Result<Headers, TablesError> {
+    match tables.journal_item(id, Position::ZERO)? {
+        Some(JournalItem::Operation(Entry { operation: Operation::Input { headers, .. }, .. })) => {
+            Ok(headers)
+        }
+        item => Err(TablesError::Damaged {
+            key: Box::new(Key::Journal(id, Position::ZERO)),
+            reason: format!("is not the input: {item:?}"),
+        }),
+    }
 }

@@ -32,7 +32,7 @@ use crate::handle::DoorError;
 use crate::leader::Leader;
 use crate::limits::EVENTS_PER_TURN_MAX;
 use crate::node::Clock;
-use crate::proposer::{Appended, Flushed, Proposer};
+use crate::proposer::{Appended, Proposer};
 use crate::retention::{Retention, RetentionPolicy};
 use crate::schema::Schema;
 use crate::status::{PartitionStatus, Role, Stats};
@@ -271,7 +271,7 @@ impl Processor {
         if self.role().epoch().is_none() {
             return;
         }
-        while let Flushed::TooLarge(proposal) = self.proposer.flush(time, now) {
+        while let Some(proposal) = self.proposer.flush(time, now) {
             self.too_large(proposal);
         }
     }

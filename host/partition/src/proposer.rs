@@ -19,8 +19,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::limits::{
-    APPEND_BYTES_IN_FLIGHT_MAX, APPEND_BYTES_MAX, APPEND_RECORDS_MAX, APPEND_RETRY_AFTER, APPENDS_IN_FLIGHT_MAX,
-    DELIVERIES_WAITING_MAX,
+    APPEND_BYTES_IN_FLIGHT_MAX, APPEND_BYTES_MAX, APPEND_RECORDS_MAX, APPEND_RETRY_AFTER,
+    APPENDS_IN_FLIGHT_MAX, DELIVERIES_WAITING_MAX,
 };
 
 pub struct Proposer {
@@ -59,14 +59,6 @@ pub struct Appended {
     pub epoch: LeaderEpoch,
     pub proposals: Vec<Proposal>,
     pub result: Result<(), AppendError>,
-}
-
-/// What stopped `flush`.
-pub enum Flushed {
-    /// The queue is empty, or enough is in flight.
-    Done,
-    /// A command that no record can hold; the caller answers it and flushes again.
-    TooLarge(Proposal),
 }
 
 impl Proposer {
@@ -131,20 +123,23 @@ impl Proposer {
         self.repeat.retain(|proposal| !of_attempt(proposal));
     }
 
-    /// Appends what is queued, as far as the bounds allow. `time`: durable time now.
-    pub fn flush(&mut self, time: Timestamp, now: Instant) -> Flushed {
+    /// Appends what is queued, as far as the bounds allow. `time`: durable time now. Stops at a command that no record
+    /// can hold and answers it; the caller deals with it and flushes again.
+    #[must_use = "a command that no record can hold is not in the log"]
+    pub fn flush(&mut self, time: Timestamp, now: Instant) -> Option<Proposal> {
         if !self.resume(now) {
-            return Flushed::Done;
+            return None;
         }
         while !self.queue.is_empty()
             && self.in_flight.len() < APPENDS_IN_FLIGHT_MAX
             && self.in_flight_bytes < APPEND_BYTES_IN_FLIGHT_MAX
         {
-            if let Some(too_large) = self.append(time) {
-                return Flushed::TooLarge(too_large);
+            let too_large = self.append(time);
+            if too_large.is_some() {
+                return too_large;
             }
         }
-        Flushed::Done
+        None
     }
 
     /// One append; answers the command at which it had to stop because no record can hold it.
@@ -235,5 +230,94 @@ impl Proposer {
 
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relight_core::ids::PartitionKey;
+    use relight_core::value::Value;
+    use relight_log::{GroupId, MemoryLog, NodeId};
+
+    use super::*;
+
+    fn proposer() -> Proposer {
+        let mut proposer = Proposer::new(Arc::new(MemoryLog::new(GroupId(0), NodeId(1))));
+        proposer.open(LeaderEpoch(1));
+        proposer
+    }
+
+    fn flush(proposer: &mut Proposer) {
+        assert!(proposer.flush(Timestamp(1), Instant::now()).is_none());
+    }
+
+    fn push_delivery(proposer: &mut Proposer, source: u16, bytes: usize) {
+        use relight_core::command::Caller;
+        use relight_core::ids::EntryIndex;
+        let id = InvocationId { key: PartitionKey(0), unique: 1 };
+        let caller = Caller { id, incarnation: Lsn(1), index: EntryIndex(1) };
+        let message = Message::Complete { caller, value: Value::Success(vec![0; bytes].into()) };
+        proposer.push_delivery(PartitionId(source), 1, vec![message]);
+    }
+
+    #[tokio::test]
+    async fn deliveries_that_wait_are_bounded_per_source() {
+        let mut proposer = proposer();
+        for _ in 0..DELIVERIES_WAITING_MAX + 3 {
+            push_delivery(&mut proposer, 1, 0);
+        }
+        push_delivery(&mut proposer, 2, 0);
+        assert_eq!(proposer.queued(), DELIVERIES_WAITING_MAX + 1);
+        flush(&mut proposer);
+        assert_eq!(proposer.answered().await.result, Ok(()));
+        push_delivery(&mut proposer, 1, 0);
+        assert_eq!(proposer.queued(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_append_is_bounded_in_bytes_and_so_is_what_is_in_flight() {
+        let mut proposer = proposer();
+        for source in 0..3 {
+            push_delivery(&mut proposer, source, 600 << 10);
+        }
+        (0..100).for_each(|_| proposer.push(Command::AnnounceLeader { epoch: LeaderEpoch(1) }));
+        flush(&mut proposer);
+        assert_eq!((proposer.appends, proposer.proposals), (3, 103));
+
+        let large = APPENDS_IN_FLIGHT_MAX as u16 + 2;
+        (0..large).for_each(|source| push_delivery(&mut proposer, source, APPEND_BYTES_MAX));
+        flush(&mut proposer);
+        assert_eq!(proposer.in_flight(), APPENDS_IN_FLIGHT_MAX);
+        while 0 < proposer.in_flight() {
+            assert_eq!(proposer.answered().await.result, Ok(()));
+            flush(&mut proposer);
+        }
+        assert_eq!(proposer.queued(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_repeated_goes_first_and_only_when_nothing_is_in_flight() {
+        let mut proposer = proposer();
+        proposer.push(Command::AnnounceLeader { epoch: LeaderEpoch(1) });
+        proposer.push(Command::AnnounceLeader { epoch: LeaderEpoch(2) });
+        flush(&mut proposer);
+        let first = proposer.answered().await;
+        proposer.push(Command::AnnounceLeader { epoch: LeaderEpoch(3) });
+        flush(&mut proposer);
+        let now = Instant::now();
+        proposer.repeat(first.proposals, now);
+        proposer.push(Command::AnnounceLeader { epoch: LeaderEpoch(4) });
+        let later = now + APPEND_RETRY_AFTER;
+        assert!(proposer.flush(Timestamp(1), later).is_none());
+        assert_eq!(proposer.queued(), 3, "the third is in flight");
+        proposer.answered().await;
+        assert_eq!(proposer.next_deadline(), Some(later));
+        assert!(proposer.flush(Timestamp(1), now).is_none());
+        assert_eq!(proposer.queued(), 3, "its time has not come");
+        assert!(proposer.flush(Timestamp(1), later).is_none());
+        let epochs: Vec<_> =
+            proposer.answered().await.proposals.into_iter().map(|proposal| proposal.command).collect();
+        let expected = [1, 2, 4].map(|epoch| Command::AnnounceLeader { epoch: LeaderEpoch(epoch) });
+        assert_eq!(epochs, expected);
     }
 }

@@ -79,19 +79,3 @@ stored_struct! {
     Lock { holder, inbox_first, inbox_next }
     OutboxRange { first, next }
 }
-
-/// Kinds of services that a refusal may name; the last is what a name that is none of them is read as.
-const KIND_NAMES: [&str; 4] = ["service", "virtual object", "workflow", "service of another kind"];
-
-/// As text. It is for people only, so a name that this program does not know is no damage.
-impl Stored for &'static str {
-    fn write(&self, writer: &mut Writer) {
-        writer.sized(self.as_bytes());
-    }
-
-    fn read(reader: &mut Reader) -> Result<Self, FormatError> {
-        let text = reader.text()?;
-        let known = KIND_NAMES.into_iter().find(|name| *name == text);
-        Ok(known.unwrap_or(KIND_NAMES[KIND_NAMES.len() - 1]))
-    }
-}

@@ -135,8 +135,8 @@ proptest! {
 }
 
 const CHILD: &str = "RELIGHT_TEST_CRASH_DIR";
-/// Of a state row. One commit in six writes one, so the commits after the flush write six megabytes: more than the write
-/// buffers of `small_store` take, so RocksDB must have flushed some of them of its own accord.
+/// Of a state row. One commit in six writes one, so the commits after the flush write six megabytes: more than the
+/// write buffers of `small_store` take, so RocksDB must have flushed some of them of its own accord.
 const PAYLOAD_BYTES: usize = 120_000;
 /// Commits after which the process is killed.
 const COMMITS: u64 = 400;

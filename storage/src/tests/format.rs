@@ -96,7 +96,7 @@ fn errors_name_what_is_wrong() {
         &[1, 12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02],
         "at byte 2 is no valid number",
     );
-    // A failure code (in a request's outcome, paused) that is no text.
+    // A refusal's idempotency key that is no text.
     check_error(&[1, 13, 6, 2, 2, 0xc3, 0x28], "at byte 5 is no valid text");
 }
 

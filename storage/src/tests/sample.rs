@@ -105,12 +105,6 @@ impl Sample for Arc<str> {
     }
 }
 
-impl Sample for &'static str {
-    fn sample(source: &mut Source) -> Self {
-        source.pick(&["service", "virtual object"])
-    }
-}
-
 impl Sample for Bytes {
     fn sample(source: &mut Source) -> Self {
         let length = source.pick(&[0, 1, 7, 127, 128, 300]);

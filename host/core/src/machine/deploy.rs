@@ -7,7 +7,7 @@ use crate::{
     action::{Action, Answer, Refusal},
     command::Message,
     ids::Revision,
-    schema::{Deployment, Service, ServiceKind},
+    schema::{Deployment, Service},
     tables::{Key, ReadTablesExt, Row, Tables, TablesError},
 };
 
@@ -24,8 +24,8 @@ impl<T: Tables> Transition<'_, T> {
             if let Some(latest) = &latest
                 && latest.kind != service.kind
             {
-                let deployed = kind_name(latest.kind);
-                return Ok(Answer::Refused(Refusal::KindChanged { name: service.name.clone(), deployed }));
+                let (name, deployed) = (service.name.clone(), latest.kind);
+                return Ok(Answer::Refused(Refusal::KindChanged { name, deployed }));
             }
             let is_latest = latest.as_ref().is_some_and(|latest| latest.deployment == id);
             let revision = latest.map_or(Revision::ZERO, |latest| latest.revision);
@@ -59,12 +59,5 @@ impl<T: Tables> Transition<'_, T> {
         }
         self.actions.push(Action::SchemaChanged);
         Ok(())
-    }
-}
-
-fn kind_name(kind: ServiceKind) -> &'static str {
-    match kind {
-        ServiceKind::Service => "service",
-        ServiceKind::VirtualObject => "virtual object",
     }
 }

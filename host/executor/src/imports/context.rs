@@ -18,6 +18,17 @@ const SILENT_BYTE: u8 = 0x2a;
 
 impl Host for Guest {
     fn info(&mut self) -> wasmtime::Result<InvocationInfo> {
+        if let Role::Effect(live) = &self.role {
+            let of = &live.invocation;
+            return Ok(InvocationInfo {
+                id: live.id.to_string(),
+                target: convert::guest_target(&of.target),
+                idempotency_key: of.idempotency_key.clone(),
+                caller: of.invoked_by.map(|id| id.to_string()),
+                headers: of.headers.clone(),
+                created_at: of.created_at.0,
+            });
+        }
         let durable = self.handler("context.info")?;
         let identity = &durable.identity;
         let (headers, _) = durable.input();

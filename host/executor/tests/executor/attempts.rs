@@ -270,29 +270,3 @@ async fn slot_is_free_before_the_output_is_accepted() {
         tokio::task::yield_now().await;
     }
 }
-
-#[tokio::test]
-async fn zz_bench() {
-    let rig = Rig::new(Options { attempts_max: 100, ..Options::default() });
-    let deployed = rig.deploy("bench").await;
-    for round in 0..4 {
-        let t = std::time::Instant::now();
-        for _ in 0..5000 {
-            let mut life = Life::new(&deployed, "Greeter/greet", "1");
-            life.start(&rig);
-            let end = life.apply(rig.leader.next().await).expect("ends");
-            assert!(matches!(end, End::Output(Ok(_))));
-            life.drop_attempt();
-        }
-        eprintln!("round {round}: {:?} per greet", t.elapsed() / 5000);
-        let t = std::time::Instant::now();
-        for _ in 0..5000 {
-            let mut life = Life::new(&deployed, "Counter/k/add", "1");
-            life.start(&rig);
-            let end = life.apply(rig.leader.next().await).expect("ends");
-            assert!(matches!(end, End::Output(Ok(_))));
-            life.drop_attempt();
-        }
-        eprintln!("round {round}: {:?} per counter", t.elapsed() / 5000);
-    }
-}

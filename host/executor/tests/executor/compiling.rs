@@ -46,6 +46,22 @@ async fn limits_of_the_compiler_are_named() {
 }
 
 #[tokio::test]
+async fn cpu_time_of_the_compiler_is_limited() {
+    let body = "(local.set 0 (i32.mul (local.get 0) (i32.add (local.get 0) (i32.const 7))))".repeat(500);
+    let functions = format!("(func (param i32) (result i32) {body} (local.get 0))").repeat(3_000);
+    let text = format!(
+        r#"(component (core module {functions}) (instance $i)
+            (export "relight:handler/handler@0.1.0" (instance $i)))"#
+    );
+    let bytes = wat::parse_str(text).expect("the test's text is valid");
+    let rig =
+        Rig::new(limited(CompileLimits { cpu_max: Duration::from_secs(1), ..CompileLimits::default() }));
+    let error = rig.executor.check(bytes.into(), 64 << 20).await.expect_err("it takes more");
+    assert_eq!(error.code(), "RL0112", "{error}");
+    assert!(error.to_string().contains("1 s of CPU time"), "{error}");
+}
+
+#[tokio::test]
 async fn missing_or_damaged_native_code_is_made_again() {
     let rig = Rig::new(Options::default());
     let deployed = rig.deploy("bench").await;

@@ -169,3 +169,26 @@ async fn dropped_effect_closes_its_connection() {
     assert!(rig.leader.try_next().await.is_none(), "an aborted effect proposes nothing");
     assert_eq!(rig.executor.stats().effects_dropped, 1);
 }
+
+#[tokio::test]
+async fn endless_loop_in_an_effect_is_stopped() {
+    let rig = Rig::new(Options::default());
+    let deployed = rig.deploy("hostile").await;
+    let _running = start_effect(&rig, deployed.deployment.clone(), "loop_in_effect", "null");
+    let error = result(&rig).await.expect_err("it never ends by itself");
+    assert!(error.message.contains("computed for 5000 ms without a host call"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn server_without_tls_is_a_failed_connection() {
+    let rig = Rig::new(Options::default());
+    let deployed = rig.deploy("conformance").await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let _running =
+        start_effect(&rig, allowing(&deployed, &address), "fetch", &format!("\"https://{address}/\""));
+    let (mut stream, _) = listener.accept().await.expect("it connects");
+    stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("the answer can be written");
+    let error = result(&rig).await.expect_err("it may be repeated");
+    assert!(error.message.to_lowercase().contains("connect"), "{}", error.message);
+}

@@ -149,3 +149,13 @@ async fn too_large_initial_memory_is_refused() {
     let error = rig.executor.check(component("bench"), 1 << 40).await.expect_err("nobody gets that much");
     says(&error, "RL0115", "over the server's limit of 67108864");
 }
+
+#[tokio::test]
+async fn refused_upload_does_not_touch_what_is_deployed() {
+    let rig = Rig::new(Options::default());
+    let deployed = rig.deploy("bench").await;
+    let error = rig.executor.check(component("bench"), 1 << 16).await.expect_err("it needs more");
+    says(&error, "RL0110", "bytes of initial memory");
+    let native = rig.native_dir().join(format!("{}.cwasm", deployed.checked.digest));
+    assert!(native.exists());
+}

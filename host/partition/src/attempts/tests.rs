@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use relight_core::command::Command;
-use relight_core::ids::{Digest, DeploymentId, Incarnation, PartitionId, PartitionKey};
+use relight_core::ids::{DeploymentId, Digest, Incarnation, PartitionId, PartitionKey};
 use relight_core::journal::{Entry, JournalItem, NotificationKind, Operation};
 use relight_core::runner::EffectStart;
 use relight_core::schema::{HandlerMode, Policies};
@@ -83,8 +83,7 @@ impl Fixture {
             tables.put(Key::Journal(id, Position(0)), Row::Journal(JournalItem::Operation(entry)));
         }
         tables.commit(Lsn(1)).unwrap();
-        let runner =
-            Recorder { slots: Mutex::new(slots), started: Mutex::default(), heard: Arc::default() };
+        let runner = Recorder { slots: Mutex::new(slots), started: Mutex::default(), heard: Arc::default() };
         Self { _dir: dir, tables, runner, host: Arc::new(Nobody) }
     }
 

@@ -63,7 +63,7 @@ async fn kill_after_any_commit_of_tables() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_from_the_first_start_to_the_first_answer() {
     let ledger = Ledger::start().await;
-    let empty = Place::new();
+    let empty = Prepared { place: Place::new(), submitted: Submitted::default() };
     let mut faults = vec!["blobs.before-fsync:1:kill".to_owned(), "blobs.after-rename:1:kill".to_owned()];
     for point in ["log.before-write", "log.after-write", "log.after-high-water"] {
         faults.extend(Occurrences::new(8, 12).map(|n| format!("{point}:{n}:kill")));
@@ -80,15 +80,19 @@ async fn a_torn_write_below_the_mark_is_refused() {
     let ledger = Ledger::start().await;
     let prepared = prepared(&ledger).await;
     for n in [2, 5, 9] {
-        let place = prepared.copy();
+        let place = prepared.place.copy();
         let fault = format!("log.after-high-water:{n}:tear");
         let (here, whereabouts) = watch::channel(None);
         let caller = Caller::new(whereabouts);
-        let mut server = place.start(&environment(Some(&fault))).await;
-        here.send_replace(Some(server.addresses()));
-        tokio::select! {
-            _ = scenario::run(&caller, &ledger.url, "torn") => panic!("{fault} was not reached"),
-            status = server.ended() => assert_died(status, &fault),
+        match place.spawn("server", &environment(Some(&fault))).serving().await {
+            Err(status) => assert_died(status, &fault),
+            Ok(mut server) => {
+                here.send_replace(Some(server.addresses()));
+                tokio::select! {
+                    _ = scenario::run(&caller, &ledger.url, &fault) => panic!("{fault} was not reached"),
+                    status = server.ended() => assert_died(status, &fault),
+                }
+            }
         }
         let before = place.logged().len();
         let status = place.spawn("server", &environment(None)).ended().await;
@@ -111,6 +115,7 @@ async fn every_occurrence(point: &str, kind: &str) {
         }
         reached += 1;
     }
+    eprintln!("{point} {kind}: {reached} faults reached");
     // Fewer would mean that the point is not on the way of what the scenario does.
     assert!(reached >= 5, "{point} was reached {reached} times");
 }
@@ -144,36 +149,42 @@ fn environment(fault: Option<&str>) -> Environment {
     [Some(partitions), fault.map(|fault| (FAULT, fault.to_owned()))].into_iter().flatten().collect()
 }
 
+/// Where a scenario starts.
+struct Prepared {
+    place: Place,
+    /// What was done there before.
+    submitted: Submitted,
+}
+
 /// A folder whose server has run the scenario once, and was killed.
-async fn prepared(ledger: &Ledger) -> Place {
+async fn prepared(ledger: &Ledger) -> Prepared {
     let place = Place::new();
     let (here, whereabouts) = watch::channel(None);
     let caller = Caller::new(whereabouts);
     let server = place.start(&environment(None)).await;
     here.send_replace(Some(server.addresses()));
     deploy(&caller).await;
-    scenario::run(&caller, &ledger.url, "prepared").await;
+    let submitted = scenario::run(&caller, &ledger.url, "prepared").await;
     server.kill().await;
-    place
+    Prepared { place, submitted }
 }
 
 /// Runs the scenario on a copy with a fault, goes on without it, and checks everything. Gives whether the fault was reached.
-async fn survive(start: &Place, ledger: &Ledger, name: &str, fault: &str) -> bool {
-    let place = start.copy();
-    let is_empty = !place.data().join("meta.json").exists();
+async fn survive(prepared: &Prepared, ledger: &Ledger, name: &str, fault: &str) -> bool {
+    let place = prepared.place.copy();
     let (here, whereabouts) = watch::channel(None);
     let caller = Caller::new(whereabouts);
     // Payments of different folders meet in one ledger.
     let name = format!("{fault}.{name}");
     let scenario = async {
-        if is_empty {
+        if prepared.submitted.acknowledged.is_empty() {
             deploy(&caller).await;
         }
         scenario::run(&caller, &ledger.url, &name).await
     };
     tokio::pin!(scenario);
 
-    let mut submitted: Option<Submitted> = None;
+    let mut submitted = None;
     let died = match place.spawn("server", &environment(Some(fault))).serving().await {
         Err(status) => Some(status),
         Ok(mut server) => {
@@ -193,12 +204,13 @@ async fn survive(start: &Place, ledger: &Ledger, name: &str, fault: &str) -> boo
     }
     let server = place.start(&environment(None)).await;
     here.send_replace(Some(server.addresses()));
-    let submitted = match submitted {
+    let mut submitted = match submitted {
         Some(submitted) => submitted,
         None => scenario.await,
     };
-    let only_here = Submitted { expected: submitted.expected, ..submitted };
-    check_scenario(&caller, only_here, ledger).await;
+    submitted.expected.merge(prepared.submitted.expected.clone());
+    submitted.acknowledged.extend_from_slice(&prepared.submitted.acknowledged);
+    check_all(&caller, &submitted, ledger).await;
     let status = server.stop().await;
     assert!(status.success(), "{fault}: {status}");
     place.check_log(&LAST_WORDS);

@@ -61,13 +61,21 @@ async fn survive_kills(plan: Plan) {
     let mut clients = load.start(CLIENTS);
     let server = kill_often(&place, &plan, &mut random, &here, server).await;
     load.stop();
-    let answered = async { while clients.join_next().await.transpose().expect("a client failed").is_some() {} };
+    let answered =
+        async { while clients.join_next().await.transpose().expect("a client failed").is_some() {} };
     if timeout(ANSWERS_MAX, answered).await.is_err() {
         until_finished(&caller).await;
         panic!("a request was not answered although every invocation is finished");
     }
 
     let submitted = load.take_submitted();
+    eprintln!(
+        "{} requests acknowledged, {} unknown, {} payments, {} additions",
+        submitted.acknowledged.len(),
+        submitted.perhaps.len(),
+        submitted.expected.payments.len(),
+        submitted.expected.counters.values().map(std::collections::BTreeMap::len).sum::<usize>()
+    );
     until_finished(&caller).await;
     check_all(&caller, &submitted, &ledger).await;
     let payments = ledger.payments();

@@ -82,7 +82,10 @@ impl Place {
     pub fn spawn(&self, command: &str, environment: &Environment) -> Starting {
         let log = File::options().create(true).append(true).open(self.log()).expect("open the server's log");
         let mut process = Command::new(env!("CARGO_BIN_EXE_relight"));
-        process.arg(command).args(["--port-ingress", "0", "--port-admin", "0", "--data-dir"]).arg(self.data());
+        process
+            .arg(command)
+            .args(["--port-ingress", "0", "--port-admin", "0", "--data-dir"])
+            .arg(self.data());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RELIGHT_")) {
             process.env_remove(name);
         }
@@ -108,7 +111,8 @@ impl Place {
     pub fn check_log(&self, announced: &[&str]) {
         let logged = self.logged();
         let is_trouble = |line: &&str| {
-            line.split_whitespace().take(2).any(|word| matches!(word, "WARN" | "ERROR")) || line.contains("panicked")
+            line.split_whitespace().take(2).any(|word| matches!(word, "WARN" | "ERROR"))
+                || line.contains("panicked")
         };
         let lines: Vec<&str> = logged
             .lines()
@@ -141,7 +145,10 @@ impl Starting {
 
     /// Waits until it has ended by itself.
     pub async fn ended(mut self) -> ExitStatus {
-        timeout(START_MAX, self.child.wait()).await.expect("ending takes too long").expect("wait for the server")
+        timeout(START_MAX, self.child.wait())
+            .await
+            .expect("ending takes too long")
+            .expect("wait for the server")
     }
 
     pub async fn kill(mut self) {
