@@ -3,6 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# What runs natively outside of the workspace: the SDK's own tests, and the program that the theatre example brings.
+cargo test --quiet --locked --manifest-path guest-sdk/Cargo.toml --package relight --package relight-macros
+cargo test --quiet --locked --manifest-path examples/theatre/payments/Cargo.toml
+
 cargo test --quiet --workspace --doc
 if cargo nextest --version > /dev/null 2>&1; then
   cargo nextest run --workspace

@@ -17,7 +17,10 @@ use crate::transport::Delivery;
 
 pub type Reply<T> = oneshot::Sender<Result<T, DoorError>>;
 
-/// A closed set: `Processor::handle_event` is its only reader.
+/// What a door does with the tables between two batches.
+pub type Look = Box<dyn FnOnce(&dyn ReadTables) + Send>;
+
+/// What can wake a processor, a closed set: `Processor::handle_event` is its only reader.
 pub enum Event {
     /// From the log: committed records are in the processor's buffer, or there will be none.
     Records(Result<(), ReadError>),
@@ -34,7 +37,7 @@ pub enum Event {
     /// From a door: wait for the result of an invocation that exists.
     Attach { id: InvocationId, reply: Reply<Option<Finished>>, permit: OwnedSemaphorePermit },
     /// From a door: look at the tables.
-    Read(Box<dyn FnOnce(&dyn ReadTables) + Send>),
+    Read(Look),
     /// From a door: nobody waits any more for what is named.
     Gone { request: Option<RequestId>, id: Option<InvocationId> },
     /// From an attempt or an effect of this leader.

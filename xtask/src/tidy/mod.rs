@@ -4,9 +4,10 @@
 //! message that says what to do. Finding files and asking cargo happens here.
 
 mod edges;
+mod promises;
 mod text;
 
-use std::{fmt, fs, process::Command};
+use std::{collections::BTreeMap, fmt, fs, process::Command};
 
 use anyhow::{Context as _, bail};
 
@@ -33,11 +34,17 @@ impl fmt::Display for Violation {
 pub fn run() -> anyhow::Result<()> {
     let mut violations = edges::check(&edges::collect(&workspace::metadata()?));
     let root = workspace::root();
+    let mut contents = BTreeMap::new();
     for path in files()? {
         // A file may be listed and already deleted, and may be no text.
         let Ok(content) = fs::read_to_string(root.join(&path)) else { continue };
         violations.extend(text::check(&path, &content));
+        contents.insert(path, content);
     }
+    let readme = contents.get("README.md").context("there is no README.md")?;
+    let sources =
+        contents.iter().filter(|(path, _)| path.ends_with(".rs")).map(|(_, content)| content.as_str());
+    violations.extend(promises::check(readme, sources));
     for violation in &violations {
         eprintln!("{violation}");
     }

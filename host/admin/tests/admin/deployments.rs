@@ -20,6 +20,7 @@ async fn the_server_tells_that_it_is_alive_ready_and_which_it_is() {
     let wrong = rig.request(Method::PUT, "/deployments", "").await;
     wrong.refused(405, "RL0003", "GET, POST");
     assert_eq!(wrong.headers["allow"], "GET, POST");
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -60,6 +61,7 @@ async fn an_upload_becomes_a_deployment_once() {
     assert_eq!(rig.get(&format!("{path}/component")).await.body, bytes);
     let wit = rig.get(&format!("{path}/wit")).await;
     assert_eq!(wit.body, format!("package of {} bytes", bytes.len()));
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -79,6 +81,7 @@ async fn services_and_handlers_are_listed_and_found() {
     assert_eq!(one["abort_timeout"], "10m");
     rig.get("/services/nothing").await.refused(404, "RL0205", "`nothing`");
     rig.get(&format!("{path}/handlers/nothing")).await.refused(404, "RL0206", "`nothing`");
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -104,4 +107,5 @@ async fn bad_uploads_name_the_reason_and_leave_nothing() {
     let unknown = "dp_10000000000000000000001";
     rig.get(&format!("/deployments/{unknown}")).await.refused(404, "RL0202", unknown);
     rig.get(&format!("/deployments/{unknown}/wit")).await.refused(404, "RL0202", unknown);
+    rig.stop().await;
 }

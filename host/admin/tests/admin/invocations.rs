@@ -49,6 +49,7 @@ async fn a_suspended_invocation_says_what_it_waits_for_and_its_journal_shows_it(
     assert_eq!((&page["entries"][0]["index"], &page["next"]), (&json!(1), &json!(2)));
     let rest = rig.get(&format!("/invocations/{id}/journal?from=2")).await.json();
     assert_eq!((rest["entries"].as_array().unwrap().len(), &rest["next"]), (1, &json!(null)));
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -93,6 +94,7 @@ async fn cancel_and_kill_answer_by_the_status_of_the_invocation() {
     rig.get(&format!("/invocations/{unknown}")).await.refused(404, "RL0302", "unknown invocation");
     rig.get(&format!("/invocations/{unknown}/journal")).await.refused(404, "RL0302", "unknown invocation");
     rig.get("/invocations/x").await.refused(400, "RL0301", "`x`");
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -123,4 +125,5 @@ async fn lists_are_filtered_and_paged_over_all_partitions() {
     let none = rig.get("/invocations?status=completed").await.json();
     assert_eq!(none, json!({"invocations": []}));
     rig.get("/invocations?colour=red").await.refused(400, "RL0304", "`colour`");
+    rig.stop().await;
 }

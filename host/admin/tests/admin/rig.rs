@@ -38,7 +38,7 @@ pub struct Rig {
     address: SocketAddr,
     sent: AtomicU64,
     client: Client<HttpConnector, Full<Bytes>>,
-    _node: Node,
+    node: Node,
     _trigger: ShutdownTrigger,
 }
 
@@ -119,7 +119,12 @@ impl Rig {
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, Limits::default(), shutdown, admin));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { partitions, dir, address, sent: AtomicU64::new(1), client, _node: node, _trigger: trigger }
+        Self { partitions, dir, address, sent: AtomicU64::new(1), client, node, _trigger: trigger }
+    }
+
+    /// Closes the tables before their folder goes.
+    pub async fn stop(self) {
+        self.node.stop().await;
     }
 
     pub async fn get(&self, path: &str) -> Reply {

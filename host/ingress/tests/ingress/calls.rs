@@ -19,6 +19,7 @@ async fn a_call_answers_with_the_result_and_both_kinds_of_headers() {
     assert_eq!(reply.header("x-restate-id"), None);
     let row = rig.until(reply.id(), |_| true).await;
     assert_eq!(row.target.key.as_deref(), Some("mary ann"));
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -30,6 +31,7 @@ async fn a_failure_of_the_handler_has_its_code_and_source() {
     assert_eq!(reply.header("x-restate-error-source"), Some("invocation"));
     let expected = serde_json::json!({"code": 418, "message": "no coffee here", "source": "invocation"});
     assert_eq!(reply.json(), expected);
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -42,6 +44,7 @@ async fn headers_reach_the_handler_without_secrets() {
     let mut names: Vec<_> = body.split(' ').collect();
     names.sort_unstable();
     assert_eq!(names, ["host", "traceparent", "x-name"]);
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -63,6 +66,7 @@ async fn an_idempotency_key_runs_once_and_answers_from_the_stored_result() {
     assert_eq!(sent.status, 202);
     assert_eq!(sent.json()["status"], "PreviouslyAccepted");
     assert_eq!(sent.id(), first.id());
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -80,6 +84,7 @@ async fn a_send_is_accepted_and_a_delayed_one_says_when_it_starts() {
     let Status::Scheduled { due } = row.status else { panic!("not scheduled: {:?}", row.status) };
     assert!(before.0 + 86_400_000 <= due.0);
     assert_eq!(sent.json()["executionTime"], relight_http::time::format_instant(due.0));
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -95,6 +100,7 @@ async fn an_awakeable_is_completed_once_and_later_completions_are_ignored() {
     // After the end of the invocation, too.
     let late = rig.post(&format!("/restate/a/{awakeable}/reject"), "late").await;
     assert_eq!(late.status, 202);
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -105,6 +111,7 @@ async fn a_rejected_awakeable_fails_with_the_reason() {
     assert_eq!(rig.post(&format!("/relight/a/{awakeable}/reject"), "too late").await.status, 202);
     let reply = rig.get(&format!("/relight/attach/{id}")).await;
     assert_eq!((reply.status.as_u16(), reply.json()["message"].as_str()), (500, Some("too late")));
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -123,4 +130,5 @@ async fn a_call_whose_client_goes_away_continues() {
     drop(call);
     rig.post(&format!("/relight/a/{awakeable}/resolve"), "done").await;
     assert_eq!(rig.get(&format!("/relight/attach/{id}")).await.body, "done");
+    rig.stop().await;
 }

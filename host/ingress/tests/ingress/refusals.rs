@@ -32,6 +32,7 @@ async fn requests_that_fit_no_handler_are_refused() {
     assert_eq!(put.header("allow"), Some("GET, POST"));
     let health = rig.get("/relight/health").await;
     assert_eq!(health.json(), serde_json::json!({"services": ["Cart", "Greeter"]}));
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -45,6 +46,7 @@ async fn payloads_that_do_not_fit_are_refused() {
     let empty = [("idempotency-key", "")];
     refused(&rig.request(Method::POST, "/Greeter/echo", &empty, "1").await, 400, "idempotency-key");
     refused(&rig.post("/relight/attach", "{").await, 400, "does not name");
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -55,6 +57,7 @@ async fn large_bodies_and_headers_are_refused() {
     let large = "x".repeat(16 << 10);
     let headers = [("x-large", large.as_str())];
     refused(&rig.request(Method::GET, "/Greeter/echo", &headers, "").await, 431, "headers");
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -71,6 +74,7 @@ async fn awakeables_that_cannot_be_are_refused() {
         ..id
     };
     refused(&rig.post(&format!("/relight/a/{unknown}/resolve"), "").await, 404, "unknown");
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -102,11 +106,12 @@ async fn requests_over_the_limit_are_told_to_wait() {
         counted.iter().any(|one| (one.route, one.status, one.requests) == ("call", "4xx", 1)),
         "{counted:?}"
     );
+    rig.stop().await;
 }
 
 #[tokio::test]
 async fn who_waits_at_a_shutdown_is_told_where_the_result_will_be() {
-    let rig = Rig::start().await;
+    let mut rig = Rig::start().await;
     let id = rig.post("/Greeter/wait/send", "").await.id();
     rig.awakeable(id).await;
     let (attach, call) = (format!("/relight/attach/{id}"), "/Cart/mary/wait".to_owned());
@@ -121,6 +126,7 @@ async fn who_waits_at_a_shutdown_is_told_where_the_result_will_be() {
     refused(&attached, 503, "shutting down; it is safe to retry");
     refused(&called, 503, "run it twice");
     assert_eq!(rig.until(called.id(), |_| true).await.target.to_string(), "Cart/mary/wait");
-    let Rig { serving, .. } = rig;
-    tokio::time::timeout(Duration::from_secs(60), serving).await.expect("the drain is bounded").unwrap();
+    let drained = tokio::time::timeout(Duration::from_secs(60), &mut rig.serving).await;
+    drained.expect("the drain is bounded").unwrap();
+    rig.stop().await;
 }

@@ -19,6 +19,7 @@ async fn output_is_470_until_there_is_a_result() {
     let reply = rig.get(&path).await;
     assert_eq!((reply.status.as_u16(), &reply.body[..]), (200, &b"7"[..]));
     assert!(reply.header("idempotency-expires").is_some());
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -48,6 +49,7 @@ async fn every_way_to_name_an_invocation_gives_its_result() {
         let reply = rig.post("/restate/lookup", body.to_string()).await;
         assert_eq!(reply.json(), json!({"invocationId": id.to_string()}));
     }
+    rig.stop().await;
 }
 
 #[tokio::test]
@@ -62,4 +64,5 @@ async fn an_unknown_invocation_is_not_found() {
     }
     let body = json!({"target": "idempotentInvocation", "service": "Greeter", "handler": "echo", "idempotencyKey": "no"});
     assert_eq!(rig.post("/relight/output", body.to_string()).await.status, 404);
+    rig.stop().await;
 }

@@ -38,7 +38,7 @@ pub struct Rig {
     pub serving: JoinHandle<()>,
     address: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
-    _node: Node,
+    node: Node,
     _dir: tempfile::TempDir,
 }
 
@@ -89,7 +89,12 @@ impl Rig {
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(serve(listener, Limits::default(), shutdown, ingress.clone()));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { partitions, ingress, trigger, serving, address, client, _node: node, _dir: dir }
+        Self { partitions, ingress, trigger, serving, address, client, node, _dir: dir }
+    }
+
+    /// Closes the tables before their folder goes.
+    pub async fn stop(self) {
+        self.node.stop().await;
     }
 
     pub async fn get(&self, path: &str) -> Reply {

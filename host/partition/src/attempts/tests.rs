@@ -1,3 +1,5 @@
+//! Attempts against tables of their own: what starts, what is skipped, what is refilled.
+
 use std::sync::Mutex;
 
 use relight_core::command::Command;

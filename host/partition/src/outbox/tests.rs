@@ -1,3 +1,5 @@
+//! The outbox against a scripted transport: windows, gaps, resends, truncation.
+
 use std::sync::Mutex;
 
 use relight_core::command::Caller;
