@@ -88,8 +88,8 @@ async fn await_amount(ctx: &Context, add: Add) -> Result<i64, Failure> {
     addition(ctx, Add { amount, ..add }).await
 }
 
-/// Whoever wins, the call is waited for. After the timer comes a step that is not there otherwise, so that a replay with another winner
-/// cannot pass unnoticed.
+/// Whoever wins, the call is waited for. After the timer comes a step that is not there otherwise, so that a replay
+/// with another winner cannot pass unnoticed.
 async fn race_timer(ctx: &Context, add: Add, timer_ms: u64) -> Result<String, Failure> {
     match select(addition(ctx, add), ctx.sleep(millis(timer_ms))).await {
         (Either::Left(sum), _timer) => Ok(format!("call first, {}", sum?)),
@@ -102,7 +102,8 @@ async fn race_timer(ctx: &Context, add: Add, timer_ms: u64) -> Result<String, Fa
     }
 }
 
-/// The second effect runs only after the first one's result is known here, hence recorded: from then on the first must not run again.
+/// The second effect runs only after the first one's result is known here, hence recorded: from then on the first
+/// must not run again.
 async fn pay(ctx: &Context, ledger: &str, payment: String, failures: u32) -> Result<String, Failure> {
     let request = ChargeRequest { ledger: ledger.to_owned(), payment: payment.clone(), failures };
     let receipt = ctx.effect(charge(request)).await?;

@@ -1,4 +1,5 @@
-//! Handlers whose net effect is known in advance: what they add and pay is in their input, not in when or how often they are run.
+//! Handlers whose net effect is known in advance: what they add and pay is in their input, not in when or how often
+//! they are run.
 //!
 //! No assertion about the world is in here. What the sums must be is known to whoever submits the programs; see
 //! `host/server/tests/crash`.

@@ -70,7 +70,8 @@ pub enum Step {
     Fail,
 }
 
-/// What running a program gives. It holds what the steps have seen, so that two runs of one program hardly give the same.
+/// What running a program gives. It holds what the steps have seen, so that two runs of one program hardly give the
+/// same.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Answer {
     pub uuid: String,

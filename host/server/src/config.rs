@@ -330,6 +330,18 @@ mod tests {
     }
 
     #[test]
+    fn documentation_lists_every_setting() {
+        let page = include_str!("../../../docs/configuration.md");
+        for setting in &SETTINGS {
+            let name = full_name(setting);
+            let variable = name.to_uppercase().replace('.', "__").replace('-', "_");
+            for text in [format!("`{name}`"), format!("`{ENVIRONMENT_PREFIX}{variable}`")] {
+                assert!(page.contains(&text), "docs/configuration.md does not list {text}");
+            }
+        }
+    }
+
+    #[test]
     fn edit_distance_counts_edits() {
         for (a, b, edits) in
             [("", "abc", 3), ("abc", "abc", 0), ("port", "prot", 2), ("kitten", "sitting", 3)]

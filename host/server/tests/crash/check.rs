@@ -1,5 +1,5 @@
-//! What must hold in the end: everything is finished, every counter is exact, every payment was made under one key, and every answer that
-//! somebody was given is given again.
+//! What must hold in the end: everything is finished, every counter is exact, every payment was made under one key,
+//! and every answer that somebody was given is given again.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     http::{Caller, Request},
-    ledger::Ledger,
+    ledger::{Ledger, Payment},
     program::{Add, Expected},
 };
 
@@ -110,7 +110,7 @@ async fn explain(caller: &Caller, invocations: &[Value]) -> String {
 /// Fails with a list of all that is not as expected.
 pub async fn check_all(caller: &Caller, submitted: &Submitted, ledger: &Ledger) {
     let mut problems = check_counters(caller, submitted).await;
-    problems.extend(check_payments(&submitted.expected.payments, ledger));
+    problems.extend(check_payments(&submitted.expected.payments, &ledger.payments()));
     problems.extend(check_answers(caller, &submitted.acknowledged).await);
     let shown = problems.iter().take(PROBLEMS_SHOWN).cloned().collect::<Vec<_>>().join("\n");
     assert!(problems.is_empty(), "{} things are wrong:\n{shown}", problems.len());
@@ -129,42 +129,45 @@ async fn check_counters(caller: &Caller, submitted: &Submitted) -> Vec<String> {
         for Add { op, amount, .. } in perhaps.filter(|add| report.ops.contains_key(&add.op)) {
             ops.insert(op.clone(), *amount);
         }
-        for op in ops.keys().chain(report.ops.keys()).collect::<BTreeSet<_>>() {
-            match (ops.get(op), report.ops.get(op)) {
-                (expected, found) if expected == found => {}
-                (Some(_), None) => problems.push(format!("{counter}: `{op}` is lost")),
-                (None, Some(_)) => problems.push(format!("{counter}: nobody asked for `{op}`")),
-                (expected, found) => {
-                    problems.push(format!("{counter}: `{op}` added {found:?} instead of {expected:?}"));
-                }
-            }
-        }
-        let sum: i64 = ops.values().sum();
-        if report.sum != sum {
-            problems.push(format!("{counter}: the sum is {} instead of {sum}", report.sum));
-        }
+        problems.extend(compare(&counter, &ops, &report));
     }
     problems
 }
 
-fn check_payments(expected: &BTreeSet<String>, ledger: &Ledger) -> Vec<String> {
-    let payments = ledger.payments();
+fn compare(counter: &str, expected: &BTreeMap<String, i64>, report: &Report) -> Vec<String> {
     let mut problems = Vec::new();
-    for id in expected {
-        match payments.get(id) {
-            None => problems.push(format!("payment {id} was never made")),
-            Some(payment) => {
-                let is_right = payment.keys.len() == 1
-                    && payment.charges >= 1
-                    && payment.confirmations.len() == 1
-                    && payment.late == 0;
-                if !is_right {
-                    problems.push(format!("payment {id}: {payment:?}"));
-                }
+    for op in expected.keys().chain(report.ops.keys()).collect::<BTreeSet<_>>() {
+        match (expected.get(op), report.ops.get(op)) {
+            (Some(expected), Some(found)) if expected == found => {}
+            (Some(expected), Some(found)) => {
+                problems.push(format!("{counter}: `{op}` added {found} instead of {expected}"));
             }
+            (Some(_), None) => problems.push(format!("{counter}: `{op}` is lost")),
+            (None, _) => problems.push(format!("{counter}: nobody asked for `{op}`")),
         }
     }
+    let sum: i64 = expected.values().sum();
+    if report.sum != sum {
+        problems.push(format!("{counter}: the sum is {} instead of {sum}", report.sum));
+    }
     problems
+}
+
+fn check_payments(expected: &BTreeSet<String>, payments: &BTreeMap<String, Payment>) -> Vec<String> {
+    let problem = |id: &String| match payments.get(id) {
+        None => Some(format!("payment {id} was never made")),
+        Some(payment) if payment.keys.len() != 1 => {
+            Some(format!("payment {id} was made as {:?}", payment.keys))
+        }
+        Some(payment) if payment.confirmations.len() != 1 => {
+            Some(format!("payment {id} was confirmed as {:?}", payment.confirmations))
+        }
+        Some(payment) if payment.late > 0 => {
+            Some(format!("payment {id} was made {} times more after its result was recorded", payment.late))
+        }
+        Some(_) => None,
+    };
+    expected.iter().filter_map(problem).collect()
 }
 
 async fn check_answers(caller: &Caller, acknowledged: &[Acknowledged]) -> Vec<String> {
@@ -203,4 +206,43 @@ async fn check_answer(caller: &Caller, acknowledged: &Acknowledged) -> Vec<Strin
         Some(_) | None => {}
     }
     problems
+}
+
+/// What is wrong must be found; else all the tests here hold nothing.
+mod tests {
+    use super::*;
+
+    fn ops(ops: &[(&str, i64)]) -> BTreeMap<String, i64> {
+        ops.iter().map(|(op, amount)| ((*op).to_owned(), *amount)).collect()
+    }
+
+    #[test]
+    fn lost_repeated_and_unasked_additions_are_found() {
+        let expected = ops(&[("a", 1), ("b", 2)]);
+        let found = |found: &[(&str, i64)], sum| compare("c", &expected, &Report { sum, ops: ops(found) });
+        assert_eq!(found(&[("a", 1), ("b", 2)], 3), [""; 0]);
+        assert_eq!(found(&[("a", 1)], 1), ["c: `b` is lost", "c: the sum is 1 instead of 3"]);
+        assert_eq!(
+            found(&[("a", 2), ("b", 2)], 4),
+            ["c: `a` added 2 instead of 1", "c: the sum is 4 instead of 3"]
+        );
+        assert_eq!(found(&[("a", 1), ("b", 2), ("x", 0)], 3), ["c: nobody asked for `x`"]);
+        assert_eq!(found(&[("a", 1), ("b", 2)], 5), ["c: the sum is 5 instead of 3"]);
+    }
+
+    #[test]
+    fn missing_and_doubled_and_late_payments_are_found() {
+        let keys = |keys: &[&str]| keys.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+        let right = Payment { keys: keys(&["k"]), charges: 2, confirmations: keys(&["l"]), late: 0 };
+        let expected = keys(&["p"]);
+        let problem = |payment: Payment| check_payments(&expected, &[("p".to_owned(), payment)].into());
+        assert_eq!(problem(right.clone()), [""; 0]);
+        assert_eq!(check_payments(&expected, &BTreeMap::new()), ["payment p was never made"]);
+        let doubled = Payment { keys: keys(&["k", "m"]), ..right.clone() };
+        assert_eq!(problem(doubled), [r#"payment p was made as {"k", "m"}"#]);
+        let unconfirmed = Payment { confirmations: keys(&[]), ..right.clone() };
+        assert_eq!(problem(unconfirmed), ["payment p was confirmed as {}"]);
+        let late = Payment { late: 1, ..right };
+        assert_eq!(problem(late), ["payment p was made 1 times more after its result was recorded"]);
+    }
 }

@@ -1,8 +1,11 @@
 //! Clients that submit random programs, and repeat each request until it is answered.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::task::JoinSet;
@@ -10,8 +13,10 @@ use tokio::task::JoinSet;
 use crate::{
     check::{Acknowledged, Submitted},
     http::{Caller, Request},
-    program::{Add, Expected, Program, random_program},
+    program::{Add, Expected, Program, Step, random_program},
 };
+
+const POLL_PAUSE: Duration = Duration::from_millis(10);
 
 /// Clients that share a list of programs.
 #[derive(Debug)]
@@ -60,6 +65,7 @@ impl Load {
             match index % 8 {
                 0 => self.add_without_key(index).await,
                 1 | 2 => self.send(index).await,
+                3 => self.resolve_from_outside(index).await,
                 _ => self.call(index).await,
             }
         }
@@ -89,6 +95,32 @@ impl Load {
         assert_eq!(reply.status, 202, "{reply}");
         let (id, status, outcome) = (reply.id(), program.status(), None);
         self.note(|submitted| submitted.acknowledged.push(Acknowledged { request, id, status, outcome }));
+    }
+
+    /// The program waits in the middle for an answer from here. An answer that was accepted and lost would leave it
+    /// waiting for ever.
+    async fn resolve_from_outside(&self, index: u64) {
+        let mut program = random_program(self.seed, index, &self.ledger);
+        let gate = format!("g{index}");
+        program.steps.insert(program.steps.len() / 2, Step::Hold { gate: gate.clone() });
+        self.note(|submitted| submitted.expected.merge(Expected::of(&program)));
+        let request = Request::post("/Worker/mixed/send").idempotency_key(&gate).json(&program);
+        let sent = self.caller.until_answered(request.clone()).await;
+        assert_eq!(sent.status, 202, "{sent}");
+        let (id, status, outcome) = (sent.id(), program.status(), None);
+        self.note(|submitted| submitted.acknowledged.push(Acknowledged { request, id, status, outcome }));
+
+        let shown = Request::get(format!("/Gate/{gate}/id"));
+        let awakeable: String = loop {
+            let reply = self.caller.until_answered(shown.clone()).await;
+            match reply.parsed::<Option<String>>() {
+                Some(id) => break id,
+                None => tokio::time::sleep(POLL_PAUSE).await,
+            }
+        };
+        let resolve = Request::post(format!("/relight/awakeables/{awakeable}/resolve")).json(&"open");
+        let resolved = self.caller.until_answered(resolve).await;
+        assert_eq!(resolved.status, 202, "{resolved}");
     }
 
     /// Sends once. Whoever gets no answer does not know whether it was accepted.

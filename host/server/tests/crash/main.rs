@@ -1,9 +1,9 @@
-//! The real binary is killed, again and again, while it runs programs whose net effect is known; in the end every counter, every
-//! payment and every answer must be what the programs say. Faults, damage, order and suspension are looked at the same way, from
-//! outside.
+//! The real binary is killed, again and again, while it runs programs whose net effect is known; in the end every
+//! counter, every payment and every answer must be what the programs say. Faults, damage, order and suspension are
+//! looked at the same way, from outside.
 //!
 //! ```text
-//! RELIGHT_CRASH_KILLS=500     kills of the long test, at least
+//! RELIGHT_CRASH_KILLS=500     random kills of a test, at least
 //! RELIGHT_CRASH_SECONDS=600   and for how long it kills, at least
 //! RELIGHT_CRASH_SEED=7        which programs and which pauses; printed when a test fails
 //! RELIGHT_CRASH_FAULTS=all    faults at every durable write, not at a sample

@@ -24,6 +24,8 @@ const CLIENTS: usize = 12;
 const LIFE_MAX_MS: u64 = 1400;
 /// One kill in so many comes while the server starts.
 const KILLS_IN_START: u64 = 5;
+/// One end in so many is not a kill: the server is asked to stop.
+const POLITE_ENDS: u64 = 10;
 /// For requests that were sent before the last kill: they are answered when their programs are finished.
 const ANSWERS_MAX: Duration = Duration::from_secs(90);
 
@@ -35,15 +37,24 @@ struct Plan {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_kills_lose_nothing_and_repeat_nothing() {
-    let kills = number("RELIGHT_CRASH_KILLS").unwrap_or(20);
-    let least = Duration::from_secs(number("RELIGHT_CRASH_SECONDS").unwrap_or(0));
-    survive_kills(Plan { kills, least, environment: Vec::new() }).await;
+    survive_kills(Plan::with_kills(20)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_kills_lose_nothing_when_every_wait_suspends() {
     let environment = vec![("RELIGHT_EXECUTOR__SUSPEND_AFTER", "0".to_owned())];
-    survive_kills(Plan { kills: 8, least: Duration::ZERO, environment }).await;
+    survive_kills(Plan { environment, ..Plan::with_kills(8) }).await;
+}
+
+impl Plan {
+    /// So many kills, unless the environment asks for others.
+    fn with_kills(kills: u64) -> Self {
+        Self {
+            kills: number("RELIGHT_CRASH_KILLS").unwrap_or(kills),
+            least: Duration::from_secs(number("RELIGHT_CRASH_SECONDS").unwrap_or(0)),
+            environment: Environment::new(),
+        }
+    }
 }
 
 async fn survive_kills(plan: Plan) {
@@ -107,9 +118,16 @@ async fn kill_often(
     let mut kills = 0;
     while kills < plan.kills || started.elapsed() < plan.least {
         tokio::time::sleep(Duration::from_millis(30 + random.below(LIFE_MAX_MS))).await;
-        here.send_replace(None);
-        server.kill().await;
-        kills += 1;
+        if random.below(POLITE_ENDS) == 0 {
+            // It answers while it stops.
+            let status = server.stop().await;
+            assert!(status.success(), "{status}");
+            here.send_replace(None);
+        } else {
+            here.send_replace(None);
+            server.kill().await;
+            kills += 1;
+        }
         if random.below(KILLS_IN_START) == 0 {
             let starting = place.spawn("server", &plan.environment);
             tokio::time::sleep(Duration::from_millis(random.below(400))).await;

@@ -13,8 +13,8 @@ use crate::{
 /// It takes less than a second where nothing fails.
 const SCENARIO_MAX: Duration = Duration::from_secs(60);
 
-/// Runs the scenario against servers that come and go, until everything is finished. `name`: what makes its keys and additions differ
-/// from those of other scenarios.
+/// Runs the scenario against servers that come and go, until everything is finished. `name`: what makes its keys and
+/// additions differ from those of other scenarios.
 pub async fn run(caller: &Caller, ledger: &str, name: &str) -> Submitted {
     let run = async {
         let submitted = submit(caller, ledger, name).await;

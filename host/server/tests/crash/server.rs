@@ -1,6 +1,8 @@
 //! The real binary: started on a folder, killed, stopped, and its last words.
 
 use std::{
+    env,
+    ffi::OsString,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -81,12 +83,12 @@ impl Place {
     /// Starts `relight COMMAND` with free ports.
     pub fn spawn(&self, command: &str, environment: &Environment) -> Starting {
         let log = File::options().create(true).append(true).open(self.log()).expect("open the server's log");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_relight"));
+        let mut process = Command::new(binary());
         process
             .arg(command)
             .args(["--port-ingress", "0", "--port-admin", "0", "--data-dir"])
             .arg(self.data());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RELIGHT_")) {
+        for (name, _) in env::vars().filter(|(name, _)| name.starts_with("RELIGHT_")) {
             process.env_remove(name);
         }
         process.envs(environment.iter().map(|(name, value)| (name, value)));
@@ -121,6 +123,11 @@ impl Place {
             .collect();
         assert!(lines.is_empty(), "{} unannounced lines:\n{}", lines.len(), tail(&lines.join("\n")));
     }
+}
+
+/// The binary of this build, or of the archive that the test runner has unpacked somewhere else.
+fn binary() -> OsString {
+    env::var_os("NEXTEST_BIN_EXE_relight").unwrap_or_else(|| env!("CARGO_BIN_EXE_relight").into())
 }
 
 impl Drop for Place {
