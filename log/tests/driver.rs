@@ -148,7 +148,6 @@ fn a_large_log_is_flushed_trimmed_and_reopened() {
 
 /// Prints what this machine does, in a build that is not optimised; asserts that all of it is there.
 #[test]
-#[expect(clippy::print_stderr, reason = "for whoever runs it with --nocapture")]
 fn many_callers_share_syncs() {
     const CALLERS: usize = 8;
     const DEPTH: usize = 32;

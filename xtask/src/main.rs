@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask components`, `cargo xtask tidy`, `cargo xtask bench`.
+//! Developer tasks: `cargo xtask components`, `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask sim`.
 //!
 //! Nothing here is part of the product. What a user needs is in `relight` itself.
 
@@ -6,6 +6,7 @@
 
 mod bench;
 mod components;
+mod sim;
 mod tidy;
 mod workspace;
 
@@ -21,6 +22,8 @@ enum Task {
     Components(components::Arguments),
     /// Measure the release binary.
     Bench(bench::Arguments),
+    /// Run the whole system in one thread from a seed, with faults: many seeds, one seed, or bugs planted on purpose.
+    Sim(sim::Arguments),
     /// Check what rustfmt and clippy do not: dependency directions, file heads, sizes, leftovers.
     Tidy,
 }
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Components(arguments) => components::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Sim(arguments) => sim::run(&arguments),
         Task::Tidy => tidy::run(),
     };
     match result {

@@ -3,7 +3,6 @@
 //! `World::run` checks the invariants of the tables after each record; here are the ones over whole histories.
 
 #[path = "script/show.rs"]
-#[expect(dead_code, reason = "transcripts are shown by the script tests")]
 mod show;
 #[path = "script/verbs.rs"]
 mod verbs;

@@ -175,14 +175,7 @@ impl NativeCode {
         if !path.try_exists().map_err(file("open", &path))? {
             return Ok(None);
         }
-        #[expect(
-            unsafe_code,
-            reason = "native code is run as it is: only this server writes into this folder, complete files only, and \
-                      the engine checks that they were made for its own version and configuration"
-        )]
-        // SAFETY: see above; a file here came from our own compiler and has not been changed since.
-        let component = unsafe { Component::deserialize_file(engine, &path) };
-        match component {
+        match map(engine, &path) {
             Ok(component) => Ok(Some(component)),
             Err(error) => {
                 tracing::warn!(path = %path.display(), error = format!("{error:#}"), "native code is unusable");
@@ -192,9 +185,30 @@ impl NativeCode {
         }
     }
 
+    /// Maps native code that was just made. What the engine refuses now would need more than the pool gives one instance.
+    pub fn load_new(&self, engine: &Engine, digest: Digest) -> Result<Component, CompileError> {
+        map(engine, &self.path(digest)).map_err(|error| {
+            self.remove(digest);
+            let message = format!("{error:#}");
+            if error.is::<io::Error>() { CompileError::Load(message) } else { CompileError::Invalid(message) }
+        })
+    }
+
     pub fn remove(&self, digest: Digest) {
         // Left behind it wastes space until the next start of another version.
         let _ = fs::remove_file(self.path(digest));
+    }
+}
+
+fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
+    #[expect(
+        unsafe_code,
+        reason = "native code is run as it is: only this server writes into its folder, complete files only, and the \
+                  engine checks that they were made for its own version and configuration"
+    )]
+    // SAFETY: see above; a file there came from our own compiler and has not been changed since.
+    unsafe {
+        Component::deserialize_file(engine, path)
     }
 }
 

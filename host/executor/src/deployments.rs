@@ -92,10 +92,8 @@ impl Deployments {
     pub async fn compile(&self, digest: Digest, path: &Path) -> Result<Component, CompileError> {
         self.counters.compilations.increment();
         self.native.compile(&self.engine, digest, path).await?;
-        match self.load_native(digest).await? {
-            Some(component) => Ok(component),
-            None => Err(CompileError::Load("it was not accepted by the engine it was made for".to_owned())),
-        }
+        let (engine, native) = (self.engine.clone(), self.native.clone());
+        blocking(move || native.load_new(&engine, digest)).await
     }
 
     /// Native code that is on disk already.

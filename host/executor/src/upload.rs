@@ -68,7 +68,7 @@ pub(crate) async fn check(
     }
     let bytes = component.clone();
     let (digest, imports) = blocking(move || {
-        let interface = interface::check(&bytes)?;
+        let interface = interface::check(&bytes, memory_bytes_max)?;
         Ok::<_, UploadError>((Digest(*blake3::hash(&bytes).as_bytes()), interface))
     })
     .await?;
@@ -143,6 +143,7 @@ fn check_resources(component: &Component, memory_bytes_max: u64) -> Result<(), U
         return Err(UploadError::Unsupported { what: "components that import core modules".to_owned() });
     };
     let memory_bytes = needs.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE_BYTES);
+    // The sizes are known before compilation; here they are those of the code that runs.
     let checks = [
         ("memories", u64::from(needs.num_memories), u64::from(MEMORIES_PER_COMPONENT_MAX)),
         ("bytes of initial memory", memory_bytes, memory_bytes_max),

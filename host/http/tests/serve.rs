@@ -1,5 +1,7 @@
 //! The server loop over real sockets: protocols, bounds on clients, drain.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is a failed test")]
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;

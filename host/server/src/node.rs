@@ -99,7 +99,8 @@ async fn serve(
 ) -> Result<(), Failure> {
     let mut stop_signals = StopSignals::new()?;
     let clock: Clock = Arc::new(wall_clock);
-    let blobs = Arc::new(Blobs::open(&data.components()).context("open the components")?.with_fault(fault::at));
+    let blobs =
+        Arc::new(Blobs::open(&data.components()).context("open the components")?.with_fault(fault::at));
     let executor = executor(config, data, &blobs, &clock, guests)?;
     let logs = log.groups().iter().map(|group| Arc::new(group.clone()) as Arc<dyn Log>).collect();
     let node = start_processors(data, logs, &executor, &clock).await?;

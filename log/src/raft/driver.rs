@@ -17,12 +17,13 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::task::Waker;
 use std::time::Duration;
 
+use super::disk::Disk;
 use super::error::{FatalError, OpenError};
 use super::group::{Group, InFlight, Proposal};
 use super::handle::GroupLog;
 use super::high_water::HighWater;
 use super::node::Options;
-use super::open;
+use super::open::{self, Opened};
 use super::store::{Store, StoredEntries};
 use crate::api::AppendError;
 use crate::fault::{Faults, Point};
@@ -64,7 +65,7 @@ pub struct Driver {
     woken: Vec<Waker>,
     /// Where to announce trims, for somebody who has time to give the space back.
     trims: Option<Sender<(GroupId, Lsn)>>,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// Whether there is a next pass.
@@ -112,6 +113,23 @@ impl Driver {
             None => Faults::from_env()?,
         };
         let opened = open::open(&options.folder, options.node, options.groups)?;
+        Self::start(opened, options, faults)
+    }
+
+    /// Like [`Driver::open`], over a disk that is not the file system's; the folder of `options` is not used.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_on(disk: Arc<dyn Disk>, options: &Options) -> Result<(Driver, Vec<GroupLog>), OpenError> {
+        let opened = open::open_on(disk, options.node, options.groups)?;
+        Self::start(opened, options, options.faults.clone().unwrap_or_default())
+    }
+
+    fn start(
+        opened: Opened,
+        options: &Options,
+        faults: Faults,
+    ) -> Result<(Driver, Vec<GroupLog>), OpenError> {
         let (sender, events) = mpsc::channel();
         let entries = opened.store.entries();
         let mut groups = Vec::with_capacity(opened.starts.len());

@@ -15,12 +15,13 @@
 //! cache survives.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::disk::SharedDisk;
 use crate::position::{Epoch, GroupId, Lsn};
 
 /// The name of the file inside the log's folder.
@@ -46,11 +47,17 @@ pub(super) struct Mark {
 /// The open file and what it says.
 #[derive(Debug)]
 pub(super) struct HighWater {
-    file: File,
+    file: MarkFile,
     pages: Vec<Page>,
     groups: u16,
     /// Whether something was written since the last sync.
     unsynced: bool,
+}
+
+#[derive(Debug)]
+enum MarkFile {
+    File(File),
+    Disk(SharedDisk),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,37 +87,50 @@ pub(super) fn path(folder: &Path) -> PathBuf {
 impl HighWater {
     /// A file for a log that has never held anything. It appears whole, or not at all.
     pub(super) fn create(folder: &Path, groups: u16) -> io::Result<HighWater> {
-        let page = Page { sequence: 1, marks: [Mark::default(); PAGE_GROUPS], dirty: false };
-        let pages = vec![page; page_count(groups)];
+        let (pages, bytes) = first_pages(groups);
         let draft = folder.join("high-water.new");
         let mut file = File::options().create(true).truncate(true).read(true).write(true).open(&draft)?;
-        for page in &pages {
-            for sequence in [page.sequence - 1, page.sequence] {
-                file.write_all(&encode(&Page { sequence, ..page.clone() }, groups))?;
-            }
-        }
+        file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&draft, path(folder))?;
         File::open(folder)?.sync_all()?;
-        Ok(HighWater { file, pages, groups, unsynced: false })
+        Ok(HighWater { file: MarkFile::File(file), pages, groups, unsynced: false })
+    }
+
+    /// The same on a disk of another kind.
+    pub(super) fn create_on(disk: SharedDisk, groups: u16) -> io::Result<HighWater> {
+        let (pages, bytes) = first_pages(groups);
+        disk.create_mark(&bytes)?;
+        Ok(HighWater { file: MarkFile::Disk(disk), pages, groups, unsynced: false })
     }
 
     pub(super) fn open(folder: &Path) -> Result<HighWater, HighWaterError> {
-        let file = match File::options().read(true).write(true).open(path(folder)) {
+        let mut file = match File::options().read(true).write(true).open(path(folder)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(HighWaterError::Missing),
             Err(error) => return Err(error.into()),
         };
-        let bytes = file.metadata()?.len();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Self::read(MarkFile::File(file), &bytes)
+    }
+
+    pub(super) fn open_on(disk: SharedDisk) -> Result<HighWater, HighWaterError> {
+        let bytes = disk.read_mark()?.ok_or(HighWaterError::Missing)?;
+        Self::read(MarkFile::Disk(disk), &bytes)
+    }
+
+    fn read(file: MarkFile, bytes: &[u8]) -> Result<HighWater, HighWaterError> {
         // The groups are named in every slot; the first page that can be read tells the length of the file.
-        let (first, groups) = read_page(&file, 0)?;
-        let expected = u64::try_from(page_count(groups) * PAGE_BYTES).expect("a file of some pages fits u64");
-        if bytes != expected {
-            return Err(HighWaterError::Length { found: bytes, expected });
+        let (first, groups) = read_page(bytes, 0)?;
+        let length = |bytes: usize| u64::try_from(bytes).expect("a file of some pages fits u64");
+        let (found, expected) = (length(bytes.len()), length(page_count(groups) * PAGE_BYTES));
+        if found != expected {
+            return Err(HighWaterError::Length { found, expected });
         }
         let mut pages = vec![first];
         for index in 1..page_count(groups) {
-            pages.push(read_page(&file, index)?.0);
+            pages.push(read_page(bytes, index)?.0);
         }
         Ok(HighWater { file, pages, groups, unsynced: false })
     }
@@ -144,7 +164,7 @@ impl HighWater {
             page.sequence += 1;
             page.dirty = false;
             let bytes = encode(page, self.groups);
-            self.file.write_all_at(&bytes, slot_offset(index, page.sequence))?;
+            self.file.write_at(&bytes, slot_offset(index, page.sequence))?;
             self.unsynced = true;
         }
         Ok(())
@@ -155,7 +175,10 @@ impl HighWater {
     }
 
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()?;
+        match &self.file {
+            MarkFile::File(file) => file.sync_data()?,
+            MarkFile::Disk(disk) => disk.sync_mark()?,
+        }
         self.unsynced = false;
         Ok(())
     }
@@ -165,31 +188,42 @@ impl HighWater {
         for (index, page) in self.pages.iter().enumerate() {
             let half = u64::try_from(SLOT_BYTES / 2).expect("half a sector fits u64");
             let spoilt = [0xa5; SLOT_BYTES / 2];
-            self.file.write_all_at(&spoilt, slot_offset(index, page.sequence) + half)?;
+            self.file.write_at(&spoilt, slot_offset(index, page.sequence) + half)?;
         }
         Ok(())
     }
 }
 
-/// The valid slot of a page with the greater sequence, and the group count it names.
-fn read_page(file: &File, index: usize) -> Result<(Page, u16), HighWaterError> {
-    let mut newest: Option<(Page, u16)> = None;
-    for sequence in [0, 1] {
-        let mut bytes = [0; SLOT_BYTES];
-        match file.read_exact_at(&mut bytes, slot_offset(index, sequence)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
-            Err(error) => return Err(error.into()),
-        }
-        if let Some(found) = decode(&bytes) {
-            let newer = newest.as_ref().is_none_or(|(page, _)| page.sequence < found.0.sequence);
-            if newer {
-                newest = Some(found);
-            }
+impl MarkFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.write_all_at(bytes, offset),
+            Self::Disk(disk) => disk.write_mark(offset, bytes),
         }
     }
+}
+
+/// The pages of a new file, and its bytes.
+fn first_pages(groups: u16) -> (Vec<Page>, Vec<u8>) {
+    let page = Page { sequence: 1, marks: [Mark::default(); PAGE_GROUPS], dirty: false };
+    let pages = vec![page; page_count(groups)];
+    let mut bytes = Vec::with_capacity(pages.len() * PAGE_BYTES);
+    for page in &pages {
+        for sequence in [page.sequence - 1, page.sequence] {
+            bytes.extend_from_slice(&encode(&Page { sequence, ..page.clone() }, groups));
+        }
+    }
+    (pages, bytes)
+}
+
+/// The valid slot of a page with the greater sequence, and the group count it names.
+fn read_page(file: &[u8], index: usize) -> Result<(Page, u16), HighWaterError> {
+    let slots = file.get(index * PAGE_BYTES..).unwrap_or_default().chunks_exact(SLOT_BYTES).take(2);
+    let whole = slots.filter_map(|slot| decode(slot.try_into().expect("chunks have the size of a slot")));
     let first = index * PAGE_GROUPS;
-    newest.ok_or(HighWaterError::BothSlots { first, last: first + PAGE_GROUPS - 1 })
+    whole
+        .max_by_key(|(page, _)| page.sequence)
+        .ok_or(HighWaterError::BothSlots { first, last: first + PAGE_GROUPS - 1 })
 }
 
 fn encode(page: &Page, groups: u16) -> [u8; SLOT_BYTES] {

@@ -16,11 +16,12 @@ use std::thread;
 use raft::eraftpb::HardState;
 use rocksdb::{DB, ErrorKind};
 
+use super::disk::SharedDisk;
 use super::error::OpenError;
 use super::format::{self, FormatError, NodeRow, TrimRow};
 use super::high_water::{self, HighWater, HighWaterError, Mark};
 use super::keys;
-use super::store::{self, Store};
+use super::store::{self, Rows, Store};
 use crate::fault::Faults;
 use crate::position::{Epoch, GroupId, Lsn, NodeId};
 
@@ -33,8 +34,8 @@ pub(super) struct Opened {
     pub(super) high_water: HighWater,
     /// By group id.
     pub(super) starts: Vec<GroupStart>,
-    /// Held as long as the log is open.
-    pub(super) lock: File,
+    /// Held as long as the log is open; a disk that is not the file system's has none.
+    pub(super) lock: Option<File>,
 }
 
 /// Where a group's log stands when it is opened.
@@ -73,18 +74,58 @@ pub(super) fn open(folder: &Path, node: NodeId, groups: u16) -> Result<Opened, O
     let starts = match (exists, high_water.is_zero()) {
         (false, true) => None,
         (false, false) => return Err(check.database_damaged("there is no database")),
-        (true, _) => check.run(node)?,
+        (true, _) => {
+            let db = DB::open_for_read_only(&store::options(false), &database, false);
+            let db = db.map_err(|error| check.open_error(error))?;
+            check.run(Rows::Rocks(&db), node)?
+        }
     };
     let db = DB::open(&store::options(!exists), &database).map_err(|error| check.open_error(error))?;
     check.wal = None;
-    let mut store = Store::new(db, &database);
+    begin(Store::new(db, &database), high_water, starts, Some(lock), NodeRow { node, groups }, &database)
+}
+
+/// The same over a disk that is not the file system's: the same checks, without lock and threads.
+pub(super) fn open_on(disk: SharedDisk, node: NodeId, groups: u16) -> Result<Opened, OpenError> {
+    let name = Path::new("disk");
+    let io = |source| OpenError::Io { action: "read", path: name.to_owned(), source };
+    let exists = disk.first(&[], &[0xff]).map_err(io)?.is_some();
+    let high_water = match HighWater::open_on(SharedDisk::clone(&disk)) {
+        Ok(high_water) => high_water,
+        Err(HighWaterError::Missing) if !exists => {
+            HighWater::create_on(SharedDisk::clone(&disk), groups).map_err(io)?
+        }
+        Err(HighWaterError::Io(error)) => return Err(io(error)),
+        Err(error) => return Err(damaged(high_water::path(name), GroupId(0), Lsn::FIRST, &error)),
+    };
+    if high_water.groups() != groups {
+        return Err(OpenError::OtherGroupCount { stored: high_water.groups(), asked: groups });
+    }
+    let check = Check { database: name, high_water: &high_water, wal: None, groups };
+    let starts = match (exists, high_water.is_zero()) {
+        (false, true) => None,
+        (false, false) => return Err(check.database_damaged("there is no database")),
+        (true, _) => check.run(Rows::Disk(&*disk), node)?,
+    };
+    begin(Store::on_disk(disk, name), high_water, starts, None, NodeRow { node, groups }, name)
+}
+
+/// Writes the first row of a new log.
+fn begin(
+    mut store: Store,
+    high_water: HighWater,
+    starts: Option<Vec<GroupStart>>,
+    lock: Option<File>,
+    row: NodeRow,
+    database: &Path,
+) -> Result<Opened, OpenError> {
     if starts.is_none() {
-        store.stage_node(NodeRow { node, groups });
+        store.stage_node(row);
         store
             .write(&Faults::none())
-            .map_err(|source| OpenError::Database { folder: database.clone(), source })?;
+            .map_err(|source| OpenError::Database { folder: database.to_owned(), source })?;
     }
-    let starts = starts.unwrap_or_else(|| vec![GroupStart::default(); usize::from(groups)]);
+    let starts = starts.unwrap_or_else(|| vec![GroupStart::default(); usize::from(row.groups)]);
     Ok(Opened { store, high_water, starts, lock })
 }
 
@@ -119,10 +160,8 @@ struct Check<'a> {
 
 impl Check<'_> {
     /// Where the groups stand; `None` when the database was created and nothing was written to it.
-    fn run(&self, node: NodeId) -> Result<Option<Vec<GroupStart>>, OpenError> {
-        let db = DB::open_for_read_only(&store::options(false), self.database, false);
-        let db = db.map_err(|error| self.open_error(error))?;
-        let Some(row) = self.row(&db, &keys::NODE, format::decode_node, GroupId(0))? else {
+    fn run(&self, rows: Rows<'_>, node: NodeId) -> Result<Option<Vec<GroupStart>>, OpenError> {
+        let Some(row) = self.row(rows, &keys::NODE, format::decode_node, GroupId(0))? else {
             return match self.high_water.is_zero() {
                 true => Ok(None),
                 false => Err(self.database_damaged("the node row is missing")),
@@ -136,11 +175,22 @@ impl Check<'_> {
                 .database_damaged("the node row and the high-water mark name different numbers of groups"));
         }
         let groups: Vec<GroupId> = (0..self.groups).map(GroupId).collect();
+        let db = match rows {
+            Rows::Rocks(db) => db,
+            Rows::Disk(_) => {
+                return groups
+                    .iter()
+                    .map(|group| self.group(rows, *group))
+                    .collect::<Result<_, _>>()
+                    .map(Some);
+            }
+        };
         let threads = thread::available_parallelism().map_or(1, usize::from).min(CHECK_THREADS_MAX);
         let share = groups.len().div_ceil(threads).max(1);
         let results: Vec<Result<GroupStart, OpenError>> = thread::scope(|scope| {
-            let check_all =
-                |share: &[GroupId]| share.iter().map(|group| self.group(&db, *group)).collect::<Vec<_>>();
+            let check_all = |share: &[GroupId]| {
+                share.iter().map(|group| self.group(Rows::Rocks(db), *group)).collect::<Vec<_>>()
+            };
             let workers: Vec<_> =
                 groups.chunks(share).map(|share| scope.spawn(move || check_all(share))).collect();
             let join = |worker: thread::ScopedJoinHandle<'_, Vec<_>>| {
@@ -151,38 +201,47 @@ impl Check<'_> {
         results.into_iter().collect::<Result<Vec<_>, _>>().map(Some)
     }
 
-    fn group(&self, db: &DB, group: GroupId) -> Result<GroupStart, OpenError> {
-        let hard_state =
-            self.row(db, &keys::hard_state(group), format::decode_hard_state, group)?.unwrap_or_default();
-        let trim = self.row(db, &keys::trim(group), format::decode_trim, group)?.unwrap_or_default();
+    fn group(&self, rows: Rows<'_>, group: GroupId) -> Result<GroupStart, OpenError> {
+        let hard_state = self.row(rows, &keys::hard_state(group), format::decode_hard_state, group)?;
+        let trim = self.row(rows, &keys::trim(group), format::decode_trim, group)?.unwrap_or_default();
         let mark = self.high_water.mark(group);
+        let hard_state = hard_state.unwrap_or_default();
         let mut start = GroupStart { trim, last: trim.lsn, last_epoch: trim.epoch, hard_state };
-        let mut iterator = db.raw_iterator_opt(store::scan_options(keys::entries_end(group)));
-        iterator.seek(keys::entry(group, trim.lsn.next()));
-        while let Some((key, value)) = iterator.item() {
-            let expected = start.last.next();
-            let found = keys::entry_lsn(key);
-            if found != Some(expected) {
-                return Err(self.missing(group, expected, "the entry is missing"));
-            }
-            let entry = match format::decode_entry(expected, value) {
-                Ok(entry) => entry,
-                Err(error) => return Err(self.entry_damaged(group, expected, &error)),
-            };
-            if entry.epoch < start.last_epoch {
-                return Err(self.entry_damaged(
-                    group,
-                    expected,
-                    &"the epoch is lower than that of the entry before",
-                ));
-            }
-            start.last = expected;
-            start.last_epoch = entry.epoch;
-            iterator.next();
+        let mut damage = None;
+        let first = keys::entry(group, trim.lsn.next());
+        let read = rows.each(&first, keys::entries_end(group), |key, value| {
+            damage = self.check_entry(group, &mut start, key, value).err();
+            damage.is_none()
+        });
+        read.map_err(|error| self.entry_damaged(group, start.last.next(), &error))?;
+        match damage {
+            Some(damage) => return Err(damage),
+            None => self.reaches(group, &start, mark)?,
         }
-        iterator.status().map_err(|error| self.entry_damaged(group, start.last.next(), &error))?;
-        self.reaches(group, &start, mark)?;
         Ok(start)
+    }
+
+    /// Whether the row is the entry that follows `start`, which then moves on.
+    fn check_entry(
+        &self,
+        group: GroupId,
+        start: &mut GroupStart,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), OpenError> {
+        let expected = start.last.next();
+        if keys::entry_lsn(key) != Some(expected) {
+            return Err(self.missing(group, expected, "the entry is missing"));
+        }
+        let entry = format::decode_entry(expected, value)
+            .map_err(|error| self.entry_damaged(group, expected, &error))?;
+        if entry.epoch < start.last_epoch {
+            let reason = "the epoch is lower than that of the entry before";
+            return Err(self.entry_damaged(group, expected, &reason));
+        }
+        start.last = expected;
+        start.last_epoch = entry.epoch;
+        Ok(())
     }
 
     /// Whether the log is as long as it must be.
@@ -209,14 +268,13 @@ impl Check<'_> {
     /// The row under `key`, if there is one.
     fn row<T>(
         &self,
-        db: &DB,
+        rows: Rows<'_>,
         key: &[u8],
         decode: impl FnOnce(&[u8]) -> Result<T, FormatError>,
         group: GroupId,
     ) -> Result<Option<T>, OpenError> {
         let lsn = self.high_water.mark(group).lsn;
-        let value = db.get_pinned(key).map_err(|error| self.entry_damaged(group, lsn, &error))?;
-        let row = value.map(|value| decode(&value)).transpose();
+        let row = rows.get(key, decode).map_err(|error| self.entry_damaged(group, lsn, &error))?.transpose();
         row.map_err(|error| self.entry_damaged(group, lsn, &error))
     }
 

@@ -19,6 +19,7 @@ use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, ReadOptions, WriteBatch, WriteOptions,
 };
 
+use super::disk::{Change, Disk, SharedDisk};
 use super::format::{self, NodeRow, StoredEntry, TrimRow};
 use super::keys;
 use crate::api::ReadError;
@@ -43,7 +44,7 @@ const READ_AHEAD_BYTES: usize = 1 << 20;
 /// The writing half. One batch is built at a time.
 pub(super) struct Store {
     entries: StoredEntries,
-    batch: WriteBatch,
+    batch: Batch,
     sync: WriteOptions,
     /// The value being encoded; kept for its capacity.
     value: Vec<u8>,
@@ -52,15 +53,40 @@ pub(super) struct Store {
 /// The reading half.
 #[derive(Clone)]
 pub(super) struct StoredEntries {
-    db: Arc<DB>,
+    backend: Backend,
     folder: Arc<Path>,
+}
+
+/// Where rows are.
+#[derive(Clone)]
+enum Backend {
+    Rocks(Arc<DB>),
+    Disk(SharedDisk),
+}
+
+/// What one pass writes, in the form that its backend takes.
+enum Batch {
+    Rocks(WriteBatch),
+    Disk(Vec<Change>),
+}
+
+/// Rows for reading, whichever backend has them.
+#[derive(Clone, Copy)]
+pub(super) enum Rows<'a> {
+    Rocks(&'a DB),
+    Disk(&'a dyn Disk),
 }
 
 /// The older records of one group, for its readers. It does not keep the database open: a reader may outlive the log.
 pub(super) struct OlderRecords {
     group: GroupId,
-    db: Weak<DB>,
+    backend: WeakBackend,
     folder: Arc<Path>,
+}
+
+enum WeakBackend {
+    Rocks(Weak<DB>),
+    Disk(Weak<dyn Disk>),
 }
 
 /// The options of the database. Every knob that durability or recovery depends on is set here.
@@ -103,8 +129,15 @@ impl Store {
     pub(super) fn new(db: DB, folder: &Path) -> Store {
         let mut sync = WriteOptions::default();
         sync.set_sync(true);
-        let entries = StoredEntries { db: Arc::new(db), folder: folder.into() };
-        Store { entries, batch: WriteBatch::default(), sync, value: Vec::new() }
+        let entries = StoredEntries { backend: Backend::Rocks(Arc::new(db)), folder: folder.into() };
+        Store { entries, batch: Batch::Rocks(WriteBatch::default()), sync, value: Vec::new() }
+    }
+
+    /// A store over a disk that is not RocksDB; `folder` names it in errors.
+    pub(super) fn on_disk(disk: SharedDisk, folder: &Path) -> Store {
+        let entries = StoredEntries { backend: Backend::Disk(disk), folder: folder.into() };
+        let sync = WriteOptions::default();
+        Store { entries, batch: Batch::Disk(Vec::new()), sync, value: Vec::new() }
     }
 
     pub(super) fn entries(&self) -> &StoredEntries {
@@ -113,7 +146,7 @@ impl Store {
 
     pub(super) fn stage_node(&mut self, row: NodeRow) {
         format::encode_node(row, &mut self.value);
-        self.batch.put(keys::NODE, &self.value);
+        self.batch.put(&keys::NODE, &self.value);
     }
 
     /// Stages consecutive entries; returns their payload bytes.
@@ -121,7 +154,7 @@ impl Store {
         let mut bytes = 0;
         for entry in entries {
             format::encode_entry(entry, &mut self.value);
-            self.batch.put(keys::entry(group, Lsn(entry.index)), &self.value);
+            self.batch.put(&keys::entry(group, Lsn(entry.index)), &self.value);
             bytes += entry.data.len();
         }
         // One huge record must not pin its size for ever.
@@ -133,19 +166,19 @@ impl Store {
 
     /// Stages the removal of entries that a new leader replaced: `from` up to and including `last`.
     pub(super) fn stage_removal(&mut self, group: GroupId, from: Lsn, last: Lsn) {
-        self.batch.delete_range(keys::entry(group, from), keys::entry(group, last.next()));
+        self.batch.delete_range(&keys::entry(group, from), &keys::entry(group, last.next()));
     }
 
     pub(super) fn stage_hard_state(&mut self, group: GroupId, state: &HardState) {
         format::encode_hard_state(state, &mut self.value);
-        self.batch.put(keys::hard_state(group), &self.value);
+        self.batch.put(&keys::hard_state(group), &self.value);
     }
 
     /// Stages a trim after `before` up to and including `row.lsn`.
     pub(super) fn stage_trim(&mut self, group: GroupId, before: Lsn, row: TrimRow) {
         format::encode_trim(row, &mut self.value);
-        self.batch.put(keys::trim(group), &self.value);
-        self.batch.delete_range(keys::entry(group, before.next()), keys::entry(group, row.lsn.next()));
+        self.batch.put(&keys::trim(group), &self.value);
+        self.batch.delete_range(&keys::entry(group, before.next()), &keys::entry(group, row.lsn.next()));
     }
 
     pub(super) fn is_staged(&self) -> bool {
@@ -155,10 +188,19 @@ impl Store {
     /// Writes what is staged and returns when the disk has it.
     pub(super) fn write(&mut self, faults: &Faults) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         faults.at(Point::BeforeWrite)?;
-        let capacity = self.batch.size_in_bytes().min(MEMTABLE_BYTES);
-        let batch = std::mem::replace(&mut self.batch, WriteBatch::with_capacity_bytes(capacity));
-        let added = batch.size_in_bytes();
-        self.entries.db.write_opt(batch, &self.sync)?;
+        let added = match (&mut self.batch, &self.entries.backend) {
+            (Batch::Rocks(batch), Backend::Rocks(db)) => {
+                let added = batch.size_in_bytes();
+                let next = WriteBatch::with_capacity_bytes(added.min(MEMTABLE_BYTES));
+                db.write_opt(std::mem::replace(batch, next), &self.sync)?;
+                added
+            }
+            (Batch::Disk(batch), Backend::Disk(disk)) => {
+                disk.write(std::mem::take(batch))?;
+                0
+            }
+            (Batch::Rocks(_) | Batch::Disk(_), _) => unreachable!("a batch is made for its backend"),
+        };
         if faults.at(Point::AfterWrite)? {
             self.tear(added)?;
             Faults::kill();
@@ -175,17 +217,90 @@ impl Store {
     }
 }
 
+impl Batch {
+    fn put(&mut self, key: &[u8], value: &[u8]) {
+        match self {
+            Self::Rocks(batch) => batch.put(key, value),
+            Self::Disk(batch) => batch.push(Change::Put { key: key.to_vec(), value: value.to_vec() }),
+        }
+    }
+
+    fn delete_range(&mut self, from: &[u8], end: &[u8]) {
+        match self {
+            Self::Rocks(batch) => batch.delete_range(from, end),
+            Self::Disk(batch) => batch.push(Change::DeleteRange { from: from.to_vec(), end: end.to_vec() }),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Rocks(batch) => batch.is_empty(),
+            Self::Disk(batch) => batch.is_empty(),
+        }
+    }
+}
+
+impl Rows<'_> {
+    /// Calls `visit` with the value under `key`, if there is one.
+    pub(super) fn get<T>(
+        self,
+        key: &[u8],
+        visit: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, Box<dyn std::error::Error>> {
+        Ok(match self {
+            Self::Rocks(db) => db.get_pinned(key)?.map(|value| visit(&value)),
+            Self::Disk(disk) => disk.get(key)?.map(|value| visit(&value)),
+        })
+    }
+
+    /// Calls `visit` with the rows from `from` up to before `end`, in order, until it returns `false`.
+    pub(super) fn each(
+        self,
+        from: &[u8],
+        end: Vec<u8>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        match self {
+            Self::Rocks(db) => {
+                let mut iterator = db.raw_iterator_opt(scan_options(end));
+                iterator.seek(from);
+                while let Some((key, value)) = iterator.item() {
+                    if !visit(key, value) {
+                        return Ok(());
+                    }
+                    iterator.next();
+                }
+                Ok(iterator.status()?)
+            }
+            Self::Disk(disk) => {
+                let mut from = from.to_vec();
+                while let Some((key, value)) = disk.first(&from, &end)? {
+                    if !visit(&key, &value) {
+                        return Ok(());
+                    }
+                    from = key;
+                    from.push(0);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 impl StoredEntries {
+    fn rows(&self) -> Rows<'_> {
+        match &self.backend {
+            Backend::Rocks(db) => Rows::Rocks(db),
+            Backend::Disk(disk) => Rows::Disk(&**disk),
+        }
+    }
+
     /// The entry at `lsn`, if there is one.
     pub(super) fn entry(&self, group: GroupId, lsn: Lsn) -> Result<Option<Entry>, ReadError> {
-        let value = self.db.get_pinned(keys::entry(group, lsn)).map_err(|error| self.damaged(lsn, &error))?;
-        match value {
-            None => Ok(None),
-            Some(value) => match format::decode_entry(lsn, &value) {
-                Ok(entry) => Ok(Some(entry.to_raft())),
-                Err(error) => Err(self.damaged(lsn, &error)),
-            },
-        }
+        let decode = |value: &[u8]| format::decode_entry(lsn, value).map(StoredEntry::to_raft);
+        let found = self.rows().get(&keys::entry(group, lsn), decode);
+        let entry = found.map_err(|error| self.damaged(lsn, &error))?.transpose();
+        entry.map_err(|error| self.damaged(lsn, &error))
     }
 
     /// Calls `visit` with the entries from `from` up to before `end`, until it returns `false`; returns the position
@@ -197,36 +312,47 @@ impl StoredEntries {
         end: Lsn,
         mut visit: impl FnMut(StoredEntry<'_>) -> bool,
     ) -> Result<Lsn, ReadError> {
-        let mut iterator = self.db.raw_iterator_opt(scan_options(keys::entry(group, end).to_vec()));
-        iterator.seek(keys::entry(group, from));
         let mut next = from;
-        while next < end {
-            let Some((key, value)) = iterator.item() else {
-                iterator.status().map_err(|error| self.damaged(next, &error))?;
-                return Err(self.damaged(next, &"the entry is missing"));
-            };
-            if keys::entry_lsn(key) != Some(next) {
-                return Err(self.damaged(next, &"the entry is missing"));
-            }
-            let entry = format::decode_entry(next, value).map_err(|error| self.damaged(next, &error))?;
-            if !visit(entry) {
-                break;
-            }
-            next = next.next();
-            iterator.next();
+        let mut full = false;
+        let mut damage = None;
+        let read =
+            self.rows().each(&keys::entry(group, from), keys::entry(group, end).to_vec(), |key, value| {
+                if keys::entry_lsn(key) != Some(next) {
+                    return false;
+                }
+                match format::decode_entry(next, value) {
+                    Ok(entry) if visit(entry) => next = next.next(),
+                    Ok(_) => full = true,
+                    Err(error) => damage = Some(self.damaged(next, &error)),
+                }
+                !full && damage.is_none()
+            });
+        read.map_err(|error| self.damaged(next, &error))?;
+        match damage {
+            Some(damage) => Err(damage),
+            None if next < end && !full => Err(self.damaged(next, &"the entry is missing")),
+            None => Ok(next),
         }
-        Ok(next)
     }
 
     /// Gives the space of whole files back that hold nothing but trimmed entries. A matter of some milliseconds and a
     /// write to RocksDB's manifest; what is in level 0 or in shared files goes with the next compaction.
     pub(super) fn reclaim(&self, group: GroupId, upto: Lsn) -> Result<(), rocksdb::Error> {
-        self.db.delete_file_in_range(keys::entry(group, Lsn::ZERO), keys::entry(group, upto.next()))
+        match &self.backend {
+            Backend::Rocks(db) => {
+                db.delete_file_in_range(keys::entry(group, Lsn::ZERO), keys::entry(group, upto.next()))
+            }
+            Backend::Disk(_) => Ok(()),
+        }
     }
 
     /// A reader's view of one group.
     pub(super) fn older(&self, group: GroupId) -> OlderRecords {
-        OlderRecords { group, db: Arc::downgrade(&self.db), folder: Arc::clone(&self.folder) }
+        let backend = match &self.backend {
+            Backend::Rocks(db) => WeakBackend::Rocks(Arc::downgrade(db)),
+            Backend::Disk(disk) => WeakBackend::Disk(Arc::downgrade(disk)),
+        };
+        OlderRecords { group, backend, folder: Arc::clone(&self.folder) }
     }
 
     fn damaged(&self, lsn: Lsn, reason: &dyn std::fmt::Display) -> ReadError {
@@ -243,8 +369,12 @@ impl Older for OlderRecords {
         limit: ReadLimit,
         records: &mut Vec<Record>,
     ) -> Result<Lsn, ReadError> {
-        let db = self.db.upgrade().ok_or(ReadError::Shutdown)?;
-        let entries = StoredEntries { db, folder: Arc::clone(&self.folder) };
+        let backend = match &self.backend {
+            WeakBackend::Rocks(db) => db.upgrade().map(Backend::Rocks),
+            WeakBackend::Disk(disk) => disk.upgrade().map(Backend::Disk),
+        };
+        let backend = backend.ok_or(ReadError::Shutdown)?;
+        let entries = StoredEntries { backend, folder: Arc::clone(&self.folder) };
         let mut budget = limit.budget();
         entries.scan(self.group, from, end, |entry| {
             let Some(payload) = entry.payload else { return true };
@@ -259,7 +389,7 @@ impl Older for OlderRecords {
 }
 
 /// Options for reading many entries once and in order, up to before `end`.
-pub(super) fn scan_options(end: Vec<u8>) -> ReadOptions {
+fn scan_options(end: Vec<u8>) -> ReadOptions {
     let mut options = ReadOptions::default();
     options.set_verify_checksums(true);
     options.fill_cache(false);

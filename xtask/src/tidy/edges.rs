@@ -18,7 +18,7 @@ pub struct Edge {
 }
 
 /// A crate of ours and the crates of ours that it may depend on.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("relight-wit", &[]),
     ("relight-core", &[]),
     ("relight-log", &[]),
@@ -54,6 +54,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "relight-wit",
         ],
     ),
+    ("relight-sim", &["relight-core", "relight-log", "relight-storage"]),
     ("xtask", &["relight-wit"]),
 ];
 

@@ -1,5 +1,7 @@
 //! The admin API over real sockets, in front of a real node that runs guests.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is a failed test")]
+
 mod deployments;
 mod invocations;
 mod rig;

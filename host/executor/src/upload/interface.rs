@@ -5,7 +5,8 @@ use wasmparser::{
     component_types::ComponentEntityType, types::Types,
 };
 
-use super::UploadError;
+use super::{PAGE_BYTES, UploadError};
+use crate::limits::TABLE_ELEMENTS_MAX;
 
 const MAGIC: &[u8; 4] = b"\0asm";
 const NAMESPACE: &str = "relight:handler/";
@@ -42,9 +43,12 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .difference(WasmFeatures::GC_TYPES);
 
 /// The functions it imports, as `relight:handler/ops.call`, in the order of the component.
-pub(super) fn check(bytes: &[u8]) -> Result<Vec<String>, UploadError> {
+///
+/// `memory_bytes_max`: what one memory may begin with. Native code that needs more is not even loaded.
+pub(super) fn check(bytes: &[u8], memory_bytes_max: u64) -> Result<Vec<String>, UploadError> {
     check_kind(bytes)?;
     let (types, outside) = validate(bytes)?;
+    check_initial_sizes(&outside, memory_bytes_max)?;
     check_exports(&types, &outside.exports)?;
     let mut functions = Vec::new();
     for name in &outside.imports {
@@ -76,11 +80,26 @@ fn check_kind(bytes: &[u8]) -> Result<(), UploadError> {
     }
 }
 
-/// Names at the outside of a component, in its order.
+/// Names at the outside of a component, in its order, and what its largest memory and table begin with.
 #[derive(Default)]
 struct Outside {
     imports: Vec<String>,
     exports: Vec<String>,
+    memory_pages: u64,
+    table_elements: u64,
+}
+
+fn check_initial_sizes(outside: &Outside, memory_bytes_max: u64) -> Result<(), UploadError> {
+    let memory_bytes = outside.memory_pages.saturating_mul(PAGE_BYTES);
+    if memory_bytes > memory_bytes_max {
+        let what = "bytes of initial memory";
+        return Err(UploadError::Resources { what, needed: memory_bytes, max: memory_bytes_max });
+    }
+    let (needed, max) = (outside.table_elements, TABLE_ELEMENTS_MAX as u64);
+    if needed > max {
+        return Err(UploadError::Resources { what: "table elements", needed, max });
+    }
+    Ok(())
 }
 
 fn validate(bytes: &[u8]) -> Result<(Types, Outside), UploadError> {
@@ -110,6 +129,18 @@ fn validate(bytes: &[u8]) -> Result<(Types, Outside), UploadError> {
                     if export.kind == ComponentExternalKind::Instance {
                         outside.exports.push(export.name.name.to_owned());
                     }
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section.clone() {
+                    let memory = memory.map_err(|error| invalid(&error, bytes.len()))?;
+                    outside.memory_pages = outside.memory_pages.max(memory.initial);
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section.clone() {
+                    let table = table.map_err(|error| invalid(&error, bytes.len()))?;
+                    outside.table_elements = outside.table_elements.max(table.ty.initial);
                 }
             }
             _ => {}

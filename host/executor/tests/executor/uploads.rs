@@ -151,6 +151,18 @@ async fn too_large_initial_memory_is_refused() {
 }
 
 #[tokio::test]
+async fn more_than_an_instance_can_have_is_refused() {
+    let error = refused(importing("(core module (memory 65536))")).await;
+    says(&error, "RL0110", "4294967296 bytes of initial memory, over the limit of 67108864");
+    let error = refused(importing("(core module (table 100001 funcref))")).await;
+    says(&error, "RL0110", "100001 table elements, over the limit of 100000");
+    let memories = "(memory 1)".repeat(5);
+    let error =
+        refused(importing(&format!("(core module $m {memories}) (core instance (instantiate $m))"))).await;
+    says(&error, "RL0111", "memories count of 5 exceeds the per-instance limit of 4");
+}
+
+#[tokio::test]
 async fn refused_upload_does_not_touch_what_is_deployed() {
     let rig = Rig::new(Options::default());
     let deployed = rig.deploy("bench").await;

@@ -77,7 +77,7 @@ impl Transport for Lossy {
             Delivery::Delivered { .. } => 1,
             Delivery::Gap { .. } => 2,
         };
-        if self.sent[kind].fetch_add(1, Ordering::SeqCst) % 3 != 0 {
+        if !self.sent[kind].fetch_add(1, Ordering::SeqCst).is_multiple_of(3) {
             self.to.send(destination, delivery);
         }
     }

@@ -4,7 +4,15 @@
 //! Components come from `cargo xtask components`.
 
 mod commands;
+mod conformance;
+mod conformance_answers;
+mod conformance_failing;
+mod conformance_outside;
 mod deploying;
 mod durability;
+mod hostile;
+mod hostile_uploads;
+mod ledger;
 mod starting;
 mod support;
+mod suspension;

@@ -4,7 +4,10 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -21,6 +24,8 @@ use tempfile::TempDir;
 /// A server that is not up by then never will be. Far above what a loaded machine takes.
 const START_MAX: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// What has not come about by then never will.
+const UNTIL_MAX: Duration = Duration::from_secs(120);
 
 /// A data folder that outlives its servers.
 pub struct Folder {
@@ -35,6 +40,8 @@ pub struct Server {
     admin: String,
     stderr: PathBuf,
     http: Client<HttpConnector, Full<Bytes>>,
+    /// Parts of complaints that the test expects.
+    announced: Mutex<Vec<String>>,
 }
 
 /// A whole answer.
@@ -100,6 +107,7 @@ impl Folder {
             child,
             stderr,
             http: Client::builder(TokioExecutor::new()).build_http(),
+            announced: Mutex::new(Vec::new()),
         }
     }
 }
@@ -162,9 +170,56 @@ impl Server {
 
     /// Deploys a component of `cargo xtask components`.
     pub async fn deploy(&self, name: &str) -> Value {
-        let answer = self.upload(component(name)).await;
+        self.deploy_with(name, "").await
+    }
+
+    /// The same with a query such as `?allow_http=127.0.0.1`.
+    pub async fn deploy_with(&self, name: &str, query: &str) -> Value {
+        let url = format!("{}/deployments{query}", self.admin);
+        let headers = [("content-type", "application/wasm")];
+        let answer = self.request(Method::POST, &url, &headers, component(name).into()).await;
         assert!(answer.status.is_success(), "deploying {name}: {answer:?}");
         answer.json()
+    }
+
+    /// Sends a message to a handler, for the id of its invocation.
+    pub async fn send(&self, path: &str, input: &str) -> String {
+        let answer = self.post(&format!("{path}/send"), &[], input).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{path}: {answer:?}");
+        answer.json()["invocationId"].as_str().expect("an id").to_owned()
+    }
+
+    /// `cancel` or `kill`.
+    pub async fn end(&self, how: &str, id: &str) {
+        let url = format!("{}/invocations/{id}/{how}", self.admin);
+        let answer = self.request(Method::PATCH, &url, &[], Bytes::new()).await;
+        assert!(answer.status.is_success(), "{how} {id}: {answer:?}");
+    }
+
+    /// Waits until what the admin API says of an invocation is as wanted.
+    pub async fn until_detail(&self, id: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        until(|| async {
+            let detail = self.admin(&format!("/invocations/{id}")).await.json();
+            if is_wanted(&detail) { Ok(detail) } else { Err(detail.to_string()) }
+        })
+        .await
+    }
+
+    /// The value of a metric without labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = String::from_utf8(self.admin("/metrics").await.body.to_vec()).expect("metrics are text");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no metric `{name}`")).parse().expect("a number")
+    }
+
+    /// Everything it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.stderr).expect("read the server's log")
+    }
+
+    /// Announces that the log will have complaints, at least one, that contain this text.
+    pub fn expect_complaint(&self, text: &str) {
+        self.announced.lock().expect("no test panics here").push(text.to_owned());
     }
 
     /// kill -9.
@@ -183,7 +238,7 @@ impl Server {
     }
 }
 
-/// The log of a server holds no complaint.
+/// The log of a server holds the announced complaints and no other.
 impl Drop for Server {
     fn drop(&mut self) {
         // Both fail only when it has ended.
@@ -192,8 +247,8 @@ impl Drop for Server {
         if std::thread::panicking() {
             return;
         }
-        let lines = fs::read_to_string(&self.stderr).expect("read the server's log");
-        let complaints: Vec<&str> = lines
+        let lines = self.log();
+        let mut complaints: Vec<&str> = lines
             .lines()
             .filter(|line| {
                 let level = serde_json::from_str::<Value>(line).map(|line| line["level"].clone());
@@ -201,6 +256,12 @@ impl Drop for Server {
                 level.map_or(true, |level| level == "WARN" || level == "ERROR")
             })
             .collect();
+        let announced = self.announced.lock().expect("no test panics here");
+        for text in &*announced {
+            let has_come = complaints.iter().any(|line| line.contains(text));
+            assert!(has_come, "the server did not complain about `{text}`");
+        }
+        complaints.retain(|line| !announced.iter().any(|text| line.contains(text)));
         assert!(complaints.is_empty(), "the server complained:\n{}", complaints.join("\n"));
     }
 }
@@ -212,6 +273,18 @@ impl Answer {
 
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// Asks again and again, until there is an answer; an error says what is still missing.
+pub async fn until<T, F: Future<Output = Result<T, String>>>(mut ask: impl FnMut() -> F) -> T {
+    let deadline = Instant::now() + UNTIL_MAX;
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(missing) => assert!(Instant::now() < deadline, "it does not come about: {missing}"),
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

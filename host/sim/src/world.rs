@@ -1,0 +1,358 @@
+//! [`World`]: everything there is, and what happens next. One step is one small thing that one part does; which one is
+//! chance.
+
+use std::sync::Arc;
+
+use relight_core::action::Action;
+use relight_core::command::Command;
+use relight_core::machine::Partition;
+use relight_core::placement::Partitioning;
+use relight_core::tables::Key;
+use relight_core::{InvocationId, LeaderEpoch, PartitionId};
+use relight_log::raft::Driver;
+
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::disk::SimDisk;
+use crate::faults::Likelihood;
+use crate::guest::Instance;
+use crate::leader::{EffectRun, Leader, Packet};
+use crate::oracle::{Oracle, Violation};
+use crate::part::{Flushed, Part, Role};
+use crate::planted::Planted;
+use crate::program::Programs;
+use crate::rng::Rng;
+use crate::trace::Trace;
+use crate::{Stats, check};
+
+pub const PARTITIONS: u16 = 3;
+
+pub struct World {
+    pub rng: Rng,
+    pub trace: Trace,
+    pub stats: Stats,
+    pub planted: Option<Planted>,
+    pub likely: Likelihood,
+    pub clock: Clock,
+    pub disk: Arc<SimDisk>,
+    pub node: Option<Node>,
+    /// What a crash leaves of each partition's tables.
+    pub flushed: Vec<Flushed>,
+    pub network: Vec<(PartitionId, Packet)>,
+    pub zombies: Vec<(PartitionId, Zombie)>,
+    pub programs: Programs,
+    pub client: Client,
+    pub oracle: Oracle,
+    pub deployments: u128,
+    pub big_jumps: u64,
+}
+
+/// The process: the log's driver and the partitions.
+pub struct Node {
+    pub driver: Driver,
+    pub parts: Vec<Part>,
+}
+
+/// What goes on of a leader that was replaced: its proposals come late, and must change nothing.
+pub enum Zombie {
+    Attempt(Box<Instance>),
+    Effect(EffectRun),
+}
+
+impl World {
+    pub fn new(seed: u64, planted: Option<Planted>) -> Self {
+        let mut rng = Rng::new(seed);
+        let likely = Likelihood::random(&mut rng);
+        Self {
+            rng,
+            trace: Trace::default(),
+            stats: Stats::default(),
+            planted,
+            likely,
+            clock: Clock::new(),
+            disk: Arc::new(SimDisk::new(planted == Some(Planted::LyingDisk))),
+            node: None,
+            flushed: (0..PARTITIONS).map(|_| Flushed::default()).collect(),
+            network: Vec::new(),
+            zombies: Vec::new(),
+            programs: Programs::default(),
+            client: Client::default(),
+            oracle: Oracle::new(PARTITIONS),
+            deployments: 0,
+            big_jumps: 0,
+        }
+    }
+
+    pub fn run(&mut self, steps: u64) -> Result<(), Violation> {
+        for _ in 0..steps {
+            self.step()?;
+        }
+        self.come_to_rest()
+    }
+
+    /// One thing that happens.
+    fn step(&mut self) -> Result<(), Violation> {
+        self.stats.steps += 1;
+        if self.node.is_none() {
+            return self.start();
+        }
+        if self.rng.per_mille(self.likely.fault_per_mille) {
+            return self.fault();
+        }
+        let p = self.rng.index(usize::from(PARTITIONS));
+        // A slow partition does nothing for long stretches of time.
+        let slow = self.likely.slow == Some(p) && (self.stats.steps / 150).is_multiple_of(2);
+        let kind = self.rng.below(100);
+        match kind {
+            0..12 => self.pass(true),
+            12..18 => self.ask(),
+            18..21 => self.advance(),
+            21..30 => self.transmit(),
+            30..32 => self.zombie(),
+            _ if slow => Ok(()),
+            32..45 => self.apply(p, true),
+            45..55 => {
+                if self.rng.per_mille(self.likely.lose_append_per_mille) {
+                    self.lose_append(p);
+                }
+                let count = 1 + self.rng.index(12);
+                let clock = self.clock;
+                self.part(p).append(clock, count);
+                self.appended(p)
+            }
+            55..62 => self.start_attempt(p),
+            62..82 => self.run_attempt(p),
+            82..85 => self.start_effect(p),
+            85..90 => self.end_effect(p),
+            90..93 => self.fire(p),
+            93..98 => self.ship(p),
+            98 => self.end_attempt_early(p),
+            _ => self.flush(p),
+        }
+    }
+
+    pub fn part(&mut self, p: usize) -> &mut Part {
+        &mut self.node.as_mut().expect("the node is up").parts[p]
+    }
+
+    pub fn leader(&mut self, p: usize) -> Option<&mut Leader> {
+        self.part(p).leader()
+    }
+
+    /// Starts the process: opens the log and the tables as they were left.
+    pub fn start(&mut self) -> Result<(), Violation> {
+        let options = relight_log::raft::Options {
+            faults: Some(relight_log::Faults::none()),
+            // Small, so that readers find what has left memory on the disk.
+            tail_bytes_max: 4 << 10,
+            ..relight_log::raft::Options::new("", PARTITIONS)
+        };
+        let disk = Arc::clone(&self.disk);
+        let opened = Driver::open_on(disk, &options);
+        let (driver, logs) = opened.map_err(|error| Violation(format!("the log does not open: {error}")))?;
+        let partitioning = Partitioning::new(PARTITIONS);
+        let mut parts = Vec::new();
+        for (id, log) in partitioning.partitions().zip(logs) {
+            let flushed = self.flushed[usize::from(id.0)].clone();
+            let partition = Partition { id, partitioning };
+            parts.push(Part::open(partition, log, flushed, self.clock, self.planted)?);
+        }
+        self.trace.line(format_args!("start"));
+        self.node = Some(Node { driver, parts });
+        Ok(())
+    }
+
+    /// One pass of the log's driver, in which the process may die.
+    pub fn pass(&mut self, faults: bool) -> Result<(), Violation> {
+        let dies = faults && self.rng.per_mille(self.likely.dies_in_pass_per_mille);
+        let dies_at = dies.then(|| self.random_death());
+        self.disk.die_at(dies_at);
+        let now = std::time::Duration::from_millis(self.clock.monotonic);
+        let node = self.node.as_mut().expect("the node is up");
+        let passed = node.driver.pass(now);
+        self.disk.die_at(None);
+        match passed {
+            Ok(_) => {
+                self.node.as_mut().expect("the node is up").parts.iter_mut().for_each(Part::follow);
+                Ok(())
+            }
+            Err(_) if dies => {
+                self.trace.line(format_args!("the process dies {dies_at:?}"));
+                self.crash();
+                Ok(())
+            }
+            Err(error) => Err(Violation(format!("the log ended: {error}"))),
+        }
+    }
+
+    /// Applies committed records, and carries their actions out unless the process dies in between.
+    pub fn apply(&mut self, p: usize, faults: bool) -> Result<(), Violation> {
+        let count = 1 + self.rng.index(8);
+        let node = self.node.as_mut().expect("the node is up");
+        let (applied, actions) = node.parts[p].apply(self.clock, count, &mut self.oracle)?;
+        self.stats.records += applied;
+        if applied == 0 {
+            return Ok(());
+        }
+        self.trace.line(format_args!(
+            "{p} applied {}: {actions:?}",
+            self.node.as_ref().expect("up").parts[p].applied
+        ));
+        if faults && self.rng.per_mille(self.likely.dies_in_apply_per_mille) {
+            self.trace.line(format_args!("the process dies before the actions"));
+            self.crash();
+            return Ok(());
+        }
+        self.carry_out(p, actions)
+    }
+
+    fn carry_out(&mut self, p: usize, actions: Vec<Action>) -> Result<(), Violation> {
+        let own = PartitionId(u16::try_from(p).expect("few partitions"));
+        for action in actions {
+            match action {
+                Action::LeaderAnnounced { epoch } => self.announced(p, epoch)?,
+                Action::Answer { request, answer } => self.client.answered(request, &answer)?,
+                Action::Completed { .. } | Action::SchemaChanged => {}
+                Action::Notify { .. }
+                    if self.planted == Some(Planted::LoseNotification) && self.rng.per_mille(100) => {}
+                action => {
+                    self.stats.suspensions += u64::from(matches!(action, Action::EndAttempt { .. }));
+                    if let Some((to, packet)) = self.leader(p).and_then(|leader| leader.act(own, action)) {
+                        self.network.push((to, packet));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn announced(&mut self, p: usize, epoch: LeaderEpoch) -> Result<(), Violation> {
+        let (clock, planted) = (self.clock, self.planted);
+        let part = self.part(p);
+        if !matches!(&part.role, Role::Announcing(own) if *own == epoch) {
+            return Ok(());
+        }
+        let leader = Leader::begin(&part.partition, epoch, &part.tables, planted)?;
+        part.role = Role::Leader(Box::new(leader));
+        let time = part.time(clock);
+        let part = &self.node.as_ref().expect("the node is up").parts[p];
+        check::all(&part.tables)?;
+        self.client.remembered(part.partition.id, &part.tables, time)?;
+        self.trace.line(format_args!("{p} leads in epoch {epoch}"));
+        Ok(())
+    }
+
+    /// Looks at the answers of the log.
+    pub fn appended(&mut self, p: usize) -> Result<(), Violation> {
+        while let Some(commands) = self.part(p).appended()? {
+            if self.planted == Some(Planted::ActOnTicket) {
+                commands.iter().try_for_each(|command| self.act_on_ticket(p, command))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn fire(&mut self, p: usize) -> Result<(), Violation> {
+        let clock = self.clock;
+        let part = self.part(p);
+        let time = part.time(clock);
+        if let Some(leader) = part.leader() {
+            let fired = leader.fire(time);
+            part.queue.extend(fired.iter().cloned());
+            self.stats.timers += fired.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Ships, ships again, or truncates.
+    fn ship(&mut self, p: usize) -> Result<(), Violation> {
+        let (to, what) = (PartitionId(self.rng.below(u64::from(PARTITIONS)) as u16), self.rng.below(10));
+        match what {
+            0 => {
+                if let Some(leader) = self.leader(p) {
+                    leader.resend(to);
+                }
+                Ok(())
+            }
+            1 | 2 => {
+                let truncates = self.leader(p).and_then(|leader| leader.truncate(to));
+                self.part(p).queue.extend(truncates);
+                Ok(())
+            }
+            _ => self.ship_to(p, to),
+        }
+    }
+
+    pub fn ship_to(&mut self, p: usize, to: PartitionId) -> Result<(), Violation> {
+        let part = &mut self.node.as_mut().expect("the node is up").parts[p];
+        let (own, Role::Leader(leader)) = (part.partition.id, &mut part.role) else { return Ok(()) };
+        if let Some(packet) = leader.ship(own, to, &part.tables, &mut self.rng)? {
+            self.network.push((to, packet));
+        }
+        Ok(())
+    }
+
+    /// A random packet arrives, is lost, or arrives and comes again.
+    fn transmit(&mut self) -> Result<(), Violation> {
+        if self.network.is_empty() {
+            return Ok(());
+        }
+        let place = self.rng.index(self.network.len());
+        if self.rng.per_mille(self.likely.repeat_per_mille) {
+            let (to, packet) = self.network[place].clone();
+            self.arrive(to, packet);
+            return Ok(());
+        }
+        let (to, packet) = self.network.swap_remove(place);
+        if self.rng.per_mille(self.likely.lose_per_mille) {
+            return Ok(());
+        }
+        self.arrive(to, packet);
+        Ok(())
+    }
+
+    pub fn arrive(&mut self, to: PartitionId, packet: Packet) {
+        self.stats.deliveries += 1;
+        let part = self.part(usize::from(to.0));
+        match (packet, &mut part.role) {
+            (_, Role::Follower) => {}
+            (Packet::Messages { source, first, messages }, _) => {
+                part.queue.push_back(Command::Deliver { source, first, messages });
+            }
+            (Packet::Delivered { destination, upto }, Role::Leader(leader)) => {
+                leader.delivered(destination, upto);
+            }
+            (Packet::Gap { destination, expected }, Role::Leader(leader)) => {
+                leader.gap(destination, expected)
+            }
+            (Packet::Delivered { .. } | Packet::Gap { .. }, Role::Announcing(_)) => {}
+        }
+    }
+
+    pub fn flush(&mut self, p: usize) -> Result<(), Violation> {
+        let keep = self.rng.below(30);
+        let flushed = self.part(p).flush();
+        let upto = flushed.applied.0.saturating_sub(keep);
+        self.flushed[p] = flushed;
+        if 0 < upto {
+            let log = &self.node.as_ref().expect("the node is up").parts[p].log;
+            let trimmed = relight_log::Log::trim(log, relight_log::Lsn(upto));
+            // A planted bug may ask for more than there is.
+            if self.planted.is_none() {
+                trimmed.map_err(|error| Violation(format!("trim: {error}")))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An invocation that runs on this partition, for faults that need one.
+pub fn nth_invocation(part: &Part, rng: &mut Rng) -> Option<InvocationId> {
+    let ids: Vec<InvocationId> = part
+        .tables
+        .rows()
+        .keys()
+        .filter_map(|key| if let Key::Invocation(id) = key { Some(*id) } else { None })
+        .collect();
+    (!ids.is_empty()).then(|| ids[rng.index(ids.len())])
+}
