@@ -8,7 +8,10 @@ const PACKAGES: [&str; 2] = ["rust", "rust-macros"];
 const SKIPPED: [&str; 4] = ["target", "tests", "Cargo.lock", ".gitignore"];
 
 fn main() -> io::Result<()> {
-    let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-sdk").canonicalize()?;
+    let sdk =
+        Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR for build scripts"))
+            .join("../../guest-sdk")
+            .canonicalize()?;
     let mut table = String::from("&[\n");
     for package in PACKAGES {
         println!("cargo::rerun-if-changed={}", sdk.join(package).display());

@@ -7,10 +7,10 @@ use cargo_metadata::{Metadata, MetadataCommand};
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask is a folder of the repository")
-        .to_owned()
+    // At run time: checkouts that share a target directory share the program, too.
+    let manifest_dir =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    manifest_dir.parent().expect("xtask is a folder of the repository").to_owned()
 }
 
 /// The cargo that runs this task, so that all parts of a build use the same one.
