@@ -21,12 +21,12 @@ impl<T: Tables> Transition<'_, T> {
     ) -> Result<(), TablesError> {
         let (id, name) = (invocation.id, Arc::<str>::from(name));
         let mut signals = self.tables.signals(id, name.clone())?.unwrap_or_default();
-        match signals.values.pop_front() {
-            Some(outcome) => self.complete_now(invocation, index, Value::from(outcome)),
-            None => {
-                signals.waiting.push_back(index);
-                self.open_handle(id, index, OpenKind::Signal { name: name.clone() });
-            }
+        if signals.values.is_empty() {
+            signals.waiting.push(index);
+            self.open_handle(id, index, OpenKind::Signal { name: name.clone() });
+        } else {
+            let outcome = signals.values.remove(0);
+            self.complete_now(invocation, index, Value::from(outcome));
         }
         self.put_signals(id, name, signals);
         Ok(())
@@ -46,18 +46,15 @@ impl<T: Tables> Transition<'_, T> {
         }
         let name = Arc::<str>::from(name);
         let mut signals = self.tables.signals(to, name.clone())?.unwrap_or_default();
-        match signals.waiting.pop_front() {
-            Some(index) => {
-                self.put_signals(to, name, signals);
-                self.complete_handle(invocation, index, Value::from(outcome))?;
-            }
-            None => {
-                if self.unclaimed(to)? >= limits::SIGNALS_UNCLAIMED_MAX {
-                    return Ok(Answer::Refused(Refusal::TooManySignals(to)));
-                }
-                signals.values.push_back(outcome);
-                self.put_signals(to, name, signals);
-            }
+        if !signals.waiting.is_empty() {
+            let index = signals.waiting.remove(0);
+            self.put_signals(to, name, signals);
+            self.complete_handle(invocation, index, Value::from(outcome))?;
+        } else if self.unclaimed(to)? < limits::SIGNALS_UNCLAIMED_MAX {
+            signals.values.push(outcome);
+            self.put_signals(to, name, signals);
+        } else {
+            return Ok(Answer::Refused(Refusal::TooManySignals(to)));
         }
         Ok(Answer::Resolved)
     }

@@ -7,7 +7,7 @@ use crate::{
     tables::TimerKey,
     value::{ObjectKey, Outcome, Target, Timestamp},
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 /// One row per partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -213,8 +213,8 @@ impl OutboxRange {
 /// Signals of one name: either handles wait for values, or values for handles.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Signals {
-    pub waiting: VecDeque<EntryIndex>,
-    pub values: VecDeque<Outcome>,
+    pub waiting: Vec<EntryIndex>,
+    pub values: Vec<Outcome>,
 }
 
 /// A promise of a workflow's key.
