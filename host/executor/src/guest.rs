@@ -51,6 +51,9 @@ pub(crate) enum Stop {
     /// The guest broke a rule of the contract.
     #[error("{0}")]
     Misuse(String),
+    /// An inline run is over, and so is its instance; another attempt goes on.
+    #[error("the attempt goes on in another instance")]
+    StartOver,
     /// The host's fault, not the guest's.
     #[error("{0}")]
     Host(String),
@@ -101,7 +104,13 @@ impl Guest {
     pub fn handler(&mut self, import: &str) -> Result<&mut Durable, Stop> {
         self.cpu.host_call();
         match &mut self.role {
-            Role::Handler(durable) => Ok(durable),
+            Role::Handler(durable) => match durable.live_run() {
+                None => Ok(durable),
+                Some(run) => Err(Stop::Misuse(format!(
+                    "`{import}` is not available inside the run `{}`: finish it first",
+                    run.name
+                ))),
+            },
             Role::Silent => Err(Stop::Misuse(format!(
                 "`{import}` is not available while the component is instantiated or described"
             ))),
