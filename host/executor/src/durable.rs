@@ -261,6 +261,9 @@ impl Durable {
 
     /// The handler has returned: its output is proposed with all that is buffered.
     pub fn finish(&mut self, outcome: Outcome) -> Result<(), Stop> {
+        if let Some(run) = &self.run {
+            return Err(Stop::Misuse(format!("the handler returned inside the run `{}`", run.name)));
+        }
         self.replay.finish(self.shared.now(), outcome)?;
         self.flush();
         Ok(())

@@ -102,15 +102,21 @@ impl Guest {
 
     /// The role of a handler, for the imports that need it. Counts as a host call.
     pub fn handler(&mut self, import: &str) -> Result<&mut Durable, Stop> {
+        let durable = self.handler_or_run(import)?;
+        match durable.live_run() {
+            None => Ok(durable),
+            Some(run) => Err(Stop::Misuse(format!(
+                "`{import}` is not available inside the run `{}`: finish it first",
+                run.name
+            ))),
+        }
+    }
+
+    /// The role of a handler, whether or not it is in the middle of a run. Counts as a host call.
+    pub fn handler_or_run(&mut self, import: &str) -> Result<&mut Durable, Stop> {
         self.cpu.host_call();
         match &mut self.role {
-            Role::Handler(durable) => match durable.live_run() {
-                None => Ok(durable),
-                Some(run) => Err(Stop::Misuse(format!(
-                    "`{import}` is not available inside the run `{}`: finish it first",
-                    run.name
-                ))),
-            },
+            Role::Handler(durable) => Ok(durable),
             Role::Silent => Err(Stop::Misuse(format!(
                 "`{import}` is not available while the component is instantiated or described"
             ))),

@@ -29,7 +29,7 @@ impl Host for Guest {
                 created_at: of.created_at.0,
             });
         }
-        let durable = self.handler("context.info")?;
+        let durable = self.handler_or_run("context.info")?;
         let identity = &durable.identity;
         let (headers, _) = durable.input();
         Ok(InvocationInfo {

@@ -4,3 +4,5 @@ mod calls;
 mod refusals;
 mod results;
 mod rig;
+mod signals;
+mod workflows;
