@@ -80,9 +80,23 @@ impl Fanout {
     }
 }
 
-#[effect]
-async fn wall_clock() -> Timestamp {
-    relight::now()
+/// `steps`: inline runs in a row, each doing nothing but counting.
+#[service]
+impl Steps {
+    /// `n` inline runs; gives the sum of the numbers below `n`.
+    #[handler]
+    async fn steps(ctx: &Context, input: Count) -> Result<u64, Failure> {
+        steps(ctx, input.n).await
+    }
+}
+
+/// Each run gives its number; gives their sum.
+async fn steps(ctx: &Context, n: u32) -> Result<u64, Failure> {
+    let mut sum = 0;
+    for number in 0..n {
+        sum += u64::from(ctx.run("step", || Ok(number)).await?);
+    }
+    Ok(sum)
 }
 
 /// `sleep-many`: timers that many invocations wait for.
@@ -92,7 +106,7 @@ impl Sleeper {
     #[handler]
     async fn sleep(ctx: &Context, input: Sleep) -> Result<Timestamp, Failure> {
         ctx.sleep(millis(input.ms)).await?;
-        ctx.effect(wall_clock()).await
+        ctx.run("wall clock", || Ok(relight::now())).await
     }
 }
 
@@ -116,4 +130,26 @@ impl Awk {
     }
 }
 
-relight::export!(Greeter, Counter, Rpc, Chain, Fanout, Sleeper, Awk; effects: wall_clock);
+/// `replay`: a journal of a given length that is read again when the answer comes.
+#[virtual_object]
+impl Replay {
+    /// Makes an awakeable, makes `n` steps, waits for the awakeable, and gives the sum of the steps.
+    #[handler]
+    async fn start(ctx: &ObjectContext, input: Count) -> Result<u64, Failure> {
+        let (id, value) = ctx.awakeable::<Option<Value>>();
+        let sum = steps(ctx, input.n).await?;
+        // Who sees the id knows that the steps are made.
+        ctx.set("id", &id)?;
+        let value = value.await;
+        ctx.clear("id");
+        value.map(|_| sum)
+    }
+
+    /// The id to resolve; none while the steps are being made.
+    #[handler(shared)]
+    async fn id(ctx: &SharedObjectContext) -> Result<Option<AwakeableId>, Failure> {
+        ctx.get("id")
+    }
+}
+
+relight::export!(Greeter, Counter, Rpc, Chain, Fanout, Steps, Sleeper, Awk, Replay);

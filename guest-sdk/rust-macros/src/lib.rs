@@ -32,11 +32,30 @@ pub fn virtual_object(options: TokenStream, item: TokenStream) -> TokenStream {
     finish(service::expand(service::Kind::VirtualObject, options.into(), item.into()))
 }
 
-/// Mark a handler, inside a block marked `#[service]` or `#[virtual_object]`. Takes the options of [`macro@service`], and `shared`.
+/// Make a workflow out of an `impl` block. As [`macro@service`], but exactly one function is marked `#[run]` and takes
+/// `&WorkflowContext`: it runs once for each key. Those marked `#[handler]` run beside it, any number at a time, and take
+/// `&SharedWorkflowContext`.
+#[proc_macro_attribute]
+pub fn workflow(options: TokenStream, item: TokenStream) -> TokenStream {
+    finish(service::expand(service::Kind::Workflow, options.into(), item.into()))
+}
+
+/// Mark a handler, inside a block marked `#[service]`, `#[virtual_object]` or `#[workflow]`. Takes the options of [`macro@service`], and
+/// `shared`.
 #[proc_macro_attribute]
 pub fn handler(_options: TokenStream, item: TokenStream) -> TokenStream {
-    let message =
-        "`#[handler]` stands inside an `impl` block that is marked `#[service]` or `#[virtual_object]`";
+    let message = "`#[handler]` stands inside an `impl` block that is marked `#[service]`, `#[virtual_object]` or \
+                   `#[workflow]`";
+    misplaced(message, item)
+}
+
+/// Mark the run of a workflow, inside a block marked `#[workflow]`. Takes the options of [`macro@service`].
+#[proc_macro_attribute]
+pub fn run(_options: TokenStream, item: TokenStream) -> TokenStream {
+    misplaced("`#[run]` stands inside an `impl` block that is marked `#[workflow]`", item)
+}
+
+fn misplaced(message: &str, item: TokenStream) -> TokenStream {
     let error = syn::Error::new(proc_macro2::Span::call_site(), message).to_compile_error();
     [TokenStream::from(error), item].into_iter().collect()
 }

@@ -1,4 +1,4 @@
-//! `#[service]` and `#[virtual_object]`.
+//! `#[service]`, `#[virtual_object]` and `#[workflow]`.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -13,12 +13,22 @@ use crate::signature;
 pub enum Kind {
     Service,
     VirtualObject,
+    Workflow,
 }
 
-/// One function marked `#[handler]`.
+/// How a handler relates to others of its key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Exclusive,
+    Shared,
+    Run,
+}
+
+/// One function marked `#[handler]` or `#[run]`.
 struct Handler {
     function: Ident,
     name: LitStr,
+    mode: Mode,
     options: Options,
     argument: Option<(Ident, Type)>,
     value: TokenStream,
@@ -96,6 +106,9 @@ fn service(
     handlers: Vec<Handler>,
     documentation: Option<String>,
 ) -> syn::Result<Service> {
+    if kind == Kind::Workflow && handlers.iter().filter(|handler| handler.mode == Mode::Run).count() != 1 {
+        return Err(syn::Error::new_spanned(ident, "a workflow has exactly one function marked `#[run]`"));
+    }
     if handlers.is_empty() {
         return Err(syn::Error::new_spanned(ident, "no function is marked `#[handler]`"));
     }
@@ -103,23 +116,38 @@ fn service(
     Ok(Service { kind, ident, visibility, name, options, handlers, documentation })
 }
 
-/// Reads a function and removes its `#[handler]`; nothing if it has none.
+/// Reads a function and removes its `#[handler]` or `#[run]`; nothing if it has none.
 fn handler(
     kind: Kind,
     attributes: &mut Vec<Attribute>,
     signature: &Signature,
 ) -> syn::Result<Option<Handler>> {
-    let Some(position) = attributes.iter().position(|attribute| attribute.path().is_ident("handler")) else {
+    let is_run = |attribute: &Attribute| attribute.path().is_ident("run");
+    let Some(position) =
+        attributes.iter().position(|attribute| attribute.path().is_ident("handler") || is_run(attribute))
+    else {
         return Ok(None);
     };
     let attribute = attributes.remove(position);
     let options = Options::of_handler(&attribute)?;
-    if options.shared && kind == Kind::Service {
-        return Err(syn::Error::new_spanned(
-            attribute,
-            "a service has no key, so all its handlers run side by side",
-        ));
-    }
+    let mode = match (kind, is_run(&attribute), options.shared) {
+        (Kind::Workflow, true, false) => Mode::Run,
+        (Kind::Workflow, true, true) => {
+            return Err(syn::Error::new_spanned(attribute, "the run of a workflow is not shared"));
+        }
+        (Kind::Service | Kind::VirtualObject, true, _) => {
+            return Err(syn::Error::new_spanned(attribute, "only a workflow has a run: use `#[handler]`"));
+        }
+        (Kind::Service, false, true) => {
+            return Err(syn::Error::new_spanned(
+                attribute,
+                "a service has no key, so all its handlers run side by side",
+            ));
+        }
+        // Beside its run a workflow has nothing else.
+        (Kind::Workflow, false, _) | (Kind::VirtualObject, false, true) => Mode::Shared,
+        (Kind::Service | Kind::VirtualObject, false, false) => Mode::Exclusive,
+    };
     signature::check(signature, "a handler")?;
     let mut arguments = signature.inputs.iter();
     match arguments.next() {
@@ -144,6 +172,7 @@ fn handler(
     Ok(Some(Handler {
         name: options.name.clone().unwrap_or_else(|| LitStr::new(&function.to_string(), function.span())),
         function,
+        mode,
         options,
         argument: argument.map(|(name, ty)| (name, ty.clone())),
         value: returned.value,
@@ -158,6 +187,7 @@ impl Service {
         let kind_tokens = match kind {
             Kind::Service => quote!(::relight::__private::Kind::Service),
             Kind::VirtualObject => quote!(::relight::__private::Kind::VirtualObject),
+            Kind::Workflow => quote!(::relight::__private::Kind::Workflow),
         };
         let documentation = optional(documentation);
         let definitions = handlers.iter().map(Handler::definition);
@@ -198,16 +228,8 @@ impl Service {
                     }
                 },
             ),
-            Kind::VirtualObject => (
-                quote!({ key: ::std::string::String }),
-                quote! {
-                    impl ::relight::ObjectClient for #client {
-                        fn with_key(key: ::std::string::String) -> Self {
-                            Self { key }
-                        }
-                    }
-                },
-            ),
+            Kind::VirtualObject => keyed_client(&client, &quote!(ObjectClient)),
+            Kind::Workflow => keyed_client(&client, &quote!(WorkflowClient)),
         };
         quote! {
             #[doc = #documentation]
@@ -230,10 +252,26 @@ impl Service {
     }
 }
 
+/// Fields and constructor of a client that calls the handlers of one key.
+fn keyed_client(client: &Ident, of: &TokenStream) -> (TokenStream, TokenStream) {
+    let constructor = quote! {
+        impl ::relight::#of for #client {
+            fn with_key(key: ::std::string::String) -> Self {
+                Self { key }
+            }
+        }
+    };
+    (quote!({ key: ::std::string::String }), constructor)
+}
+
 impl Handler {
     fn definition(&self) -> TokenStream {
-        let Self { name, options, argument, value, documentation, .. } = self;
-        let mode = if options.shared { quote!(Shared) } else { quote!(Exclusive) };
+        let Self { name, mode, options, argument, value, documentation, .. } = self;
+        let mode = match mode {
+            Mode::Exclusive => quote!(Exclusive),
+            Mode::Shared => quote!(Shared),
+            Mode::Run => quote!(Workflow),
+        };
         let input = match argument {
             Some((_, ty)) => quote!(::relight::__private::input::<#ty>()),
             None => quote!(::relight::__private::no_input()),
@@ -251,11 +289,13 @@ impl Handler {
     }
 
     fn arm(&self, service: &Ident, kind: Kind) -> TokenStream {
-        let Self { function, name, options, argument, .. } = self;
-        let context = match (kind, options.shared) {
+        let Self { function, name, mode, argument, .. } = self;
+        let context = match (kind, mode) {
             (Kind::Service, _) => quote!(Context),
-            (Kind::VirtualObject, false) => quote!(ObjectContext),
-            (Kind::VirtualObject, true) => quote!(SharedObjectContext),
+            (Kind::VirtualObject, Mode::Shared) => quote!(SharedObjectContext),
+            (Kind::VirtualObject, _) => quote!(ObjectContext),
+            (Kind::Workflow, Mode::Run) => quote!(WorkflowContext),
+            (Kind::Workflow, _) => quote!(SharedWorkflowContext),
         };
         let encode = if self.fallible { quote!(encode_result) } else { quote!(encode_output) };
         let argument = argument
@@ -273,7 +313,7 @@ impl Handler {
         let Self { function, name, argument, value, documentation, .. } = self;
         let key = match kind {
             Kind::Service => quote!(::core::option::Option::None),
-            Kind::VirtualObject => quote!(::core::option::Option::Some(&self.key)),
+            Kind::VirtualObject | Kind::Workflow => quote!(::core::option::Option::Some(&self.key)),
         };
         let default = format!("Calls `{}/{}`.", service.value(), name.value());
         let documentation = documentation.as_deref().unwrap_or(&default);

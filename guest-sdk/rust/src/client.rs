@@ -28,6 +28,12 @@ pub trait ObjectClient {
     fn with_key(key: String) -> Self;
 }
 
+/// The generated client of a workflow; made by [`Context::workflow`](crate::Context::workflow).
+pub trait WorkflowClient {
+    /// The client for one key.
+    fn with_key(key: String) -> Self;
+}
+
 /// A call that has not been made yet. It is made when it is awaited, [started](Call::start) or [sent](Call::send).
 #[must_use = "nothing is called before this is awaited, started or sent"]
 pub struct Call<T> {
@@ -58,12 +64,6 @@ impl<T> Call<T> {
         self
     }
 
-    /// Call, and go on at once. The callee's id, and the result to await.
-    pub fn start(self) -> (InvocationId, Operation<T>) {
-        let operation = self.into_started();
-        (ops::callee(operation.0).into(), operation.1)
-    }
-
     /// Call without waiting for the result. It arrives exactly once.
     pub fn send(self) -> InvocationId {
         self.send_due(ops::Due::Now)
@@ -84,16 +84,24 @@ impl<T> Call<T> {
         ops::send(&target, &input, due, options.as_ref()).into()
     }
 
-    fn into_started(self) -> (u32, Operation<T>) {
-        let (target, input, options) = self.into_parts();
-        let handle = ops::call(&target, &input, options.as_ref());
-        (handle, Operation::new(handle, "the result of a call"))
-    }
-
     fn into_parts(self) -> (Target, Vec<u8>, Option<ops::CallOptions>) {
         let Self { target, input, name, idempotency_key, headers, .. } = self;
         let is_plain = name.is_none() && idempotency_key.is_none() && headers.is_empty();
         (target, input, (!is_plain).then_some(ops::CallOptions { name, idempotency_key, headers }))
+    }
+}
+
+impl<T: DeserializeOwned> Call<T> {
+    /// Call, and go on at once. The callee's id, and the result to await.
+    pub fn start(self) -> (InvocationId, Operation<T>) {
+        let operation = self.into_started();
+        (ops::callee(operation.0).into(), operation.1)
+    }
+
+    fn into_started(self) -> (u32, Operation<T>) {
+        let (target, input, options) = self.into_parts();
+        let handle = ops::call(&target, &input, options.as_ref());
+        (handle, Operation::new(handle, "the result of a call"))
     }
 }
 

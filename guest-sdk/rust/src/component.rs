@@ -13,7 +13,7 @@ use crate::logging::report_panics;
 /// One attempt of a handler or an effect.
 pub type AttemptFuture = Pin<Box<dyn Future<Output = Result<Vec<u8>, AttemptError>>>>;
 
-/// Implemented by `#[service]` and `#[virtual_object]`.
+/// Implemented by `#[service]`, `#[virtual_object]` and `#[workflow]`.
 pub trait ServiceDefinition {
     /// What `export!` registers.
     const ENTRY: ServiceEntry;

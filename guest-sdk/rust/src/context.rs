@@ -1,10 +1,14 @@
-//! What a handler can do. Three types for the three kinds of handler, so that what a handler may not do does not compile:
+//! What a handler can do. A type for each kind of handler, so that what a handler may not do does not compile:
 //!
 //! ```text
-//! Context              calls, sends, timers, awakeables, effects
-//! SharedObjectContext  the same, and reads the state of its key
-//! ObjectContext        the same, and writes it
+//! Context                calls, sends, timers, awakeables, signals, effects, inline runs
+//! SharedObjectContext    the same, and reads the state of its key
+//! ObjectContext          the same, and writes it
+//! SharedWorkflowContext  reads the state of its key, and has its promises
+//! WorkflowContext        the same, and writes the state
 //! ```
+//!
+//! The contexts of workflows are in `workflow`.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -13,12 +17,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::relight::handler::requests::Request;
-use crate::client::{ObjectClient, ServiceClient};
+use crate::client::{ObjectClient, ServiceClient, WorkflowClient};
 use crate::combinators::All;
 use crate::effect::EffectRequest;
 use crate::failure::Failure;
 use crate::host;
 use crate::ids::{AwakeableId, InvocationId};
+use crate::inline_run::{Run, RunError};
 use crate::json;
 use crate::operation::{IntoOperation, Operation};
 use crate::request::{Headers, InvocationTarget};
@@ -38,6 +43,11 @@ impl Context {
 
     /// A client of a virtual object: `ctx.object::<TicketClient>(&ticket).reserve().await?`.
     pub fn object<C: ObjectClient>(&self, key: impl Into<String>) -> C {
+        C::with_key(key.into())
+    }
+
+    /// A client of a workflow: `ctx.workflow::<SignupClient>(&email).run(form).await?`.
+    pub fn workflow<C: WorkflowClient>(&self, key: impl Into<String>) -> C {
         C::with_key(key.into())
     }
 
@@ -67,9 +77,54 @@ impl Context {
         host::ops::resolve_awakeable(id.as_ref(), Err(&reason.into().into()));
     }
 
+    /// The next value of a named signal that is sent to this invocation, before this or after: the k-th operation for a name gets
+    /// its k-th value.
+    pub fn signal<T: DeserializeOwned>(&self, name: &str) -> Operation<T> {
+        Operation::new(host::ops::signal(name), "the value of a signal")
+    }
+
+    /// Send a named value to another invocation. Sent to one that is unknown or completed, it is dropped.
+    pub fn send_signal<T: Serialize + ?Sized>(&self, to: &InvocationId, name: &str, value: &T) {
+        host::ops::send_signal(to.as_str(), name, Ok(&json::encode(value)));
+    }
+
+    /// Send a failure as a signal's value: awaiting it gives the failure. A text is a failure with code 500.
+    pub fn reject_signal(&self, to: &InvocationId, name: &str, reason: impl Into<Failure>) {
+        host::ops::send_signal(to.as_str(), name, Err(&reason.into().into()));
+    }
+
+    /// The result of another invocation, when it has one. An unknown id is a failure 404.
+    pub fn attach<T: DeserializeOwned>(&self, id: &InvocationId) -> Operation<T> {
+        Operation::new(host::ops::attach(id.as_str()), "the result of an invocation")
+    }
+
+    /// The result of another invocation if it has one by now, else none. An unknown id is a failure 404.
+    pub fn output<T: DeserializeOwned>(&self, id: &InvocationId) -> Operation<Option<T>> {
+        Operation::optional(host::ops::output(id.as_str()), "the result of an invocation")
+    }
+
+    /// Cancel another invocation: what it awaits fails, and it may compensate. One that is unknown or completed is left alone.
+    pub fn cancel(&self, id: &InvocationId) {
+        host::ops::cancel(id.as_str());
+    }
+
     /// Start an effect: `ctx.effect(charge(request)).await?`.
-    pub fn effect<T>(&self, request: EffectRequest<T>) -> Operation<T> {
+    pub fn effect<T: DeserializeOwned>(&self, request: EffectRequest<T>) -> Operation<T> {
         request.start()
+    }
+
+    /// Do a piece of real work in the middle of the handler: `ctx.run("quote", || Ok(fetch_quote(&carrier)?)).await?`.
+    ///
+    /// The closure is called when this is awaited, unless its result is recorded already; what it returns is recorded, and then the
+    /// handler goes on in a fresh instance, by replay. So whatever else the work leaves behind in memory is gone, and a loop of many
+    /// runs replays again and again: use effects there. Inside the closure [`Request::fetch`](crate::http::Request::fetch) works, and
+    /// time and randomness are live; operations and waits trap.
+    pub fn run<T, F>(&self, name: &str, work: F) -> Run<F>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce() -> Result<T, RunError>,
+    {
+        Run::new(name, work)
     }
 
     /// Start calls and other operations together and wait for all of them, failed ones included. Yields their values in order, or the
@@ -146,7 +201,7 @@ pub struct SharedObjectContext {
 }
 
 impl SharedObjectContext {
-    /// The key of this virtual object.
+    /// The key of this virtual object or workflow.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -189,10 +244,7 @@ impl ObjectContext {
     ///
     /// A failure 500 when the value cannot be expressed in JSON.
     pub fn set<T: Serialize + ?Sized>(&self, name: &str, value: &T) -> Result<(), Failure> {
-        let bytes = serde_json::to_vec(value)
-            .map_err(|error| Failure::new(500, format!("cannot write the state value `{name}`: {error}")))?;
-        host::state::set(name, &bytes);
-        Ok(())
+        set_state(name, value)
     }
 
     /// Remove the value under `name`.
@@ -214,6 +266,13 @@ impl Deref for ObjectContext {
     }
 }
 
+pub(crate) fn set_state<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<(), Failure> {
+    let bytes = serde_json::to_vec(value)
+        .map_err(|error| Failure::new(500, format!("cannot write the state value `{name}`: {error}")))?;
+    host::state::set(name, &bytes);
+    Ok(())
+}
+
 /// Makes a context for a request. No part of the API.
 #[doc(hidden)]
 pub trait FromRequest {
@@ -229,7 +288,7 @@ impl FromRequest for Context {
 
 impl FromRequest for SharedObjectContext {
     fn from_request(request: &Request) -> Self {
-        let key = request.key.clone().expect("the host invokes a virtual object with a key");
+        let key = request.key.clone().expect("the host invokes keyed services with a key");
         Self { context: Context::from_request(request), key }
     }
 }

@@ -17,6 +17,11 @@ pub use crate::bindings::relight::handler::definition::{HandlerMode as Mode, Ser
 /// The content type of everything that this SDK reads and writes.
 const CONTENT_TYPE: &str = "application/json";
 
+/// Of the host's retry policies, in milliseconds.
+pub(crate) const INITIAL_INTERVAL_DEFAULT: u64 = 50;
+pub(crate) const FACTOR_DEFAULT: f32 = 2.0;
+pub(crate) const MAX_INTERVAL_DEFAULT: u64 = 10_000;
+
 /// What an attribute says about retries. Times are milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
@@ -43,9 +48,9 @@ impl From<Retry> for RetryPolicy {
     /// What is not said is as the host would have it.
     fn from(retry: Retry) -> Self {
         Self {
-            initial_interval: retry.initial_interval.unwrap_or(50),
-            factor: retry.factor.unwrap_or(2.0),
-            max_interval: retry.max_interval.unwrap_or(10_000),
+            initial_interval: retry.initial_interval.unwrap_or(INITIAL_INTERVAL_DEFAULT),
+            factor: retry.factor.unwrap_or(FACTOR_DEFAULT),
+            max_interval: retry.max_interval.unwrap_or(MAX_INTERVAL_DEFAULT),
             max_attempts: retry.max_attempts,
             max_duration: retry.max_duration,
             on_exhausted: if retry.pause { OnExhausted::Pause } else { OnExhausted::Fail },

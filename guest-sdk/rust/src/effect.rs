@@ -5,8 +5,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+
 use crate::host::ops;
 use crate::operation::Operation;
+use crate::retry::RetryPolicy;
 use crate::time::to_millis;
 
 /// An effect with its arguments, as the function marked `#[effect]` gives it. [`Context::effect`](crate::Context::effect) starts it.
@@ -15,13 +18,14 @@ pub struct EffectRequest<T> {
     name: &'static str,
     input: Vec<u8>,
     timeout: Option<Duration>,
+    retry: Option<RetryPolicy>,
     yields: PhantomData<fn() -> T>,
 }
 
 impl<T> EffectRequest<T> {
     #[doc(hidden)]
     pub fn new(name: &'static str, input: Vec<u8>) -> Self {
-        Self { name, input, timeout: None, yields: PhantomData }
+        Self { name, input, timeout: None, retry: None, yields: PhantomData }
     }
 
     /// Bound each attempt; overrides what the effect declares.
@@ -30,9 +34,20 @@ impl<T> EffectRequest<T> {
         self
     }
 
-    pub(crate) fn start(self) -> Operation<T> {
-        let options =
-            self.timeout.map(|timeout| ops::EffectOptions { retry: None, timeout: Some(to_millis(timeout)) });
+    /// Retry by this policy; overrides what the effect declares.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    pub(crate) fn start(self) -> Operation<T>
+    where
+        T: DeserializeOwned,
+    {
+        let options = (self.timeout.is_some() || self.retry.is_some()).then(|| ops::EffectOptions {
+            retry: self.retry.map(Into::into),
+            timeout: self.timeout.map(to_millis),
+        });
         let handle = ops::effect(self.name, &self.input, options);
         Operation::new(handle, "the result of an effect")
     }

@@ -71,7 +71,7 @@ impl From<Failure> for types::Failure {
     }
 }
 
-/// Why one attempt of a handler or an effect ended without a value.
+/// Why one attempt of a handler, an effect or an inline run ended without a value.
 ///
 /// `?` turns a [`Failure`] into [`AttemptError::Terminal`] and every other error into [`AttemptError::Retryable`]. (That is why this
 /// type is not itself a `std::error::Error`.)
@@ -93,6 +93,9 @@ pub type HandlerError = AttemptError;
 
 /// The error of an effect.
 pub type EffectError = AttemptError;
+
+/// The error of an inline run.
+pub type RunError = AttemptError;
 
 impl AttemptError {
     /// Fail for good.

@@ -2,7 +2,7 @@
 //! run.
 
 #[cfg(target_family = "wasm")]
-pub(crate) use crate::bindings::relight::handler::{context, http, log, ops, state, waiting};
+pub(crate) use crate::bindings::relight::handler::{context, http, inline_run, log, ops, state, waiting};
 
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use crate::testing::{context, http, log, ops, state, waiting};
+pub(crate) use crate::testing::{context, http, inline_run, log, ops, state, waiting};

@@ -1,4 +1,4 @@
-//! Outgoing HTTP, for effects. Which hosts are allowed is decided when the component is deployed.
+//! Outgoing HTTP, for effects and inline runs. Which hosts are allowed is decided when the component is deployed.
 //!
 //! ```
 //! use relight::http;
@@ -113,12 +113,21 @@ impl Request {
         self
     }
 
-    /// Send it and wait for the whole answer. Traps outside an effect.
+    /// Send it and wait for the whole answer. In an effect; inside an inline run, which does not await, use [`fetch`](Self::fetch).
     ///
     /// # Errors
     ///
     /// When there is no answer; a status of 400 and above is one.
     pub async fn send(self) -> Result<Response, Error> {
+        self.fetch()
+    }
+
+    /// Send it and wait for the whole answer, in plain code. Traps outside of effects and inline runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn fetch(self) -> Result<Response, Error> {
         let request = host::http::Request {
             method: self.method,
             url: self.url,

@@ -2,7 +2,8 @@
 //! host's waits, and the glue to the WIT contract. What does not: any durable behaviour. The host records, replays and retries; this
 //! crate translates.
 //!
-//! Architecture invariant: only the modules `executor` (waits) and `http` (requests of effects) call functions of the host that block.
+//! Architecture invariant: only the modules `executor` (waits), `inline_run` and `http` (requests of effects and runs) call
+//! functions of the host that block.
 //!
 #![doc = include_str!("../README.md")]
 
@@ -19,33 +20,40 @@ mod failure;
 mod host;
 pub mod http;
 mod ids;
+mod inline_run;
 mod json;
 mod logging;
 mod operation;
 mod request;
+mod retry;
 #[cfg(not(target_family = "wasm"))]
 #[doc(hidden)]
 pub mod testing;
 mod time;
+mod workflow;
 
-pub use client::{Call, ObjectClient, ServiceClient};
+pub use client::{Call, ObjectClient, ServiceClient, WorkflowClient};
 pub use combinators::{All, Either, join, join_all, race, select};
 pub use context::{Context, ObjectContext, Random, SharedObjectContext};
 pub use effect::{EffectRequest, effect_attempt, effect_idempotency_key};
-pub use failure::{AttemptError, EffectError, Failure, HandlerError};
+pub use failure::{AttemptError, EffectError, Failure, HandlerError, RunError};
 pub use ids::{AwakeableId, InvocationId};
+pub use inline_run::Run;
 pub use logging::{Level, log};
 pub use operation::{IntoOperation, Operation};
-pub use relight_macros::{effect, handler, service, virtual_object};
+pub use relight_macros::{effect, handler, run, service, virtual_object, workflow};
 pub use request::{Headers, InvocationTarget};
+pub use retry::RetryPolicy;
 pub use time::{Timestamp, days, hours, millis, minutes, now, seconds};
+pub use workflow::{Promise, SharedWorkflowContext, WorkflowContext};
 
 /// What a file with handlers wants in scope: `use relight::prelude::*;`.
 pub mod prelude {
     pub use crate::{
         AwakeableId, Call, Context, EffectError, Either, Failure, HandlerError, InvocationId, ObjectContext,
-        SharedObjectContext, Timestamp, days, effect, effect_attempt, effect_idempotency_key, handler, hours,
-        join, join_all, millis, minutes, race, seconds, select, service, virtual_object,
+        RetryPolicy, RunError, SharedObjectContext, SharedWorkflowContext, Timestamp, WorkflowContext, days,
+        effect, effect_attempt, effect_idempotency_key, handler, hours, join, join_all, millis, minutes,
+        race, run, seconds, select, service, virtual_object, workflow,
     };
 }
 

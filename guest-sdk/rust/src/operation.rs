@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -21,27 +20,40 @@ pub struct Operation<T> {
     handle: Handle,
     /// Completes the sentence "cannot read …".
     what: &'static str,
-    yields: PhantomData<fn() -> T>,
+    decode: Decode<T>,
 }
 
-impl<T> Operation<T> {
+/// Reads what has completed an operation: bytes, or nothing.
+type Decode<T> = fn(Option<Vec<u8>>, what: &'static str) -> Result<T, Failure>;
+
+impl<T: DeserializeOwned> Operation<T> {
     pub(crate) fn new(handle: Handle, what: &'static str) -> Self {
-        Self { handle, what, yields: PhantomData }
+        let decode: Decode<T> = |bytes, what| json::decode_recorded(&bytes.unwrap_or_default(), what);
+        Self { handle, what, decode }
     }
 }
 
-impl<T: DeserializeOwned> Operation<T> {
+impl<T: DeserializeOwned> Operation<Option<T>> {
+    /// Of an operation that completes without a value when there is none. A value that reads as `null` is one.
+    pub(crate) fn optional(handle: Handle, what: &'static str) -> Self {
+        let decode: Decode<Option<T>> =
+            |bytes, what| bytes.map(|bytes| json::decode_recorded(&bytes, what)).transpose();
+        Self { handle, what, decode }
+    }
+}
+
+impl<T> Operation<T> {
     pub(crate) fn poll_in(
         &mut self,
         group: Option<Group>,
         context: &Context<'_>,
     ) -> Poll<Result<T, Failure>> {
         executor::poll(self.handle, group, context)
-            .map(|value| value.and_then(|bytes| json::decode_recorded(&bytes.unwrap_or_default(), self.what)))
+            .map(|value| value.and_then(|bytes| (self.decode)(bytes, self.what)))
     }
 }
 
-impl<T: DeserializeOwned> Future for Operation<T> {
+impl<T> Future for Operation<T> {
     type Output = Result<T, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

@@ -7,7 +7,7 @@ use crate::bindings::relight::handler::types;
 pub struct InvocationTarget {
     /// The service's name.
     pub service: String,
-    /// The key of a virtual object.
+    /// The key of a virtual object or workflow.
     pub key: Option<String>,
     /// The handler's name.
     pub handler: String,

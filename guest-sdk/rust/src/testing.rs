@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::bindings::relight::handler::types::{Failure, Target, WaitError};
 use crate::combinators::All;
@@ -43,7 +44,14 @@ struct Host {
     events: Vec<Event>,
     transcript: Vec<String>,
     operations: u32,
+    /// Results of inline runs, in order, and how many of them this attempt has seen.
+    runs: Vec<Result<Vec<u8>, Failure>>,
+    runs_seen: usize,
 }
+
+/// What unwinds an attempt whose inline run is over, where a component's instance would end.
+#[derive(Debug)]
+struct RunIsOver;
 
 thread_local! {
     static HOST: RefCell<Host> = RefCell::new(Host::default());
@@ -69,6 +77,21 @@ pub fn run<F: Future>(future: F) -> F::Output {
     crate::executor::run(future)
 }
 
+/// Run a handler attempt after attempt, as the host does after each inline run. Each attempt begins with the script and the
+/// transcript of the first; `attempt` makes its future.
+pub fn run_over<F: Future>(attempt: impl Fn() -> F) -> F::Output {
+    loop {
+        match catch_unwind(AssertUnwindSafe(|| run(attempt()))) {
+            Ok(output) => return output,
+            Err(panic) if panic.is::<RunIsOver>() => HOST.with_borrow_mut(|host| {
+                host.operations = 0;
+                host.runs_seen = 0;
+            }),
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+}
+
 /// `ctx.all`.
 pub fn all<O: IntoOperation>(operations: impl IntoIterator<Item = O>) -> All<O::Output> {
     All::new(operations.into_iter().map(IntoOperation::into_operation))
@@ -84,6 +107,10 @@ fn operation(line: String) -> u32 {
         host.operations += 1;
         host.operations
     })
+}
+
+fn failure_text(failure: &Failure) -> String {
+    format!("failure {} {}", failure.code, failure.message)
 }
 
 fn text(target: &Target, input: &[u8]) -> String {
@@ -151,7 +178,7 @@ pub mod state {
 pub mod ops {
     pub use crate::bindings::relight::handler::ops::{CallOptions, Due, EffectOptions};
 
-    use super::{Failure, Target, note, operation, text};
+    use super::{Failure, Target, failure_text, note, operation, text};
 
     pub fn call(target: &Target, input: &[u8], options: Option<&CallOptions>) -> u32 {
         operation(format!("call {}{}", text(target, input), options_text(options)))
@@ -183,10 +210,49 @@ pub mod ops {
         });
     }
 
+    pub fn signal(name: &str) -> u32 {
+        operation(format!("signal {name}"))
+    }
+
+    pub fn send_signal(to: &str, name: &str, value: Result<&[u8], &Failure>) {
+        operation(format!("send-signal {to} {name} {}", outcome_text(value)));
+    }
+
+    pub fn promise(name: &str) -> u32 {
+        operation(format!("promise {name}"))
+    }
+
+    pub fn promise_peek(name: &str) -> u32 {
+        operation(format!("promise-peek {name}"))
+    }
+
+    pub fn promise_complete(name: &str, value: Result<&[u8], &Failure>) -> u32 {
+        operation(format!("promise-complete {name} {}", outcome_text(value)))
+    }
+
+    pub fn attach(id: &str) -> u32 {
+        operation(format!("attach {id}"))
+    }
+
+    pub fn output(id: &str) -> u32 {
+        operation(format!("output {id}"))
+    }
+
+    pub fn cancel(id: &str) {
+        operation(format!("cancel {id}"));
+    }
+
     pub fn effect(name: &str, input: &[u8], options: Option<EffectOptions>) -> u32 {
         let timeout = options.and_then(|options| options.timeout);
         let timeout = timeout.map(|timeout| format!(" timeout {timeout}")).unwrap_or_default();
         operation(format!("effect {name}({}){timeout}", String::from_utf8_lossy(input)))
+    }
+
+    fn outcome_text(outcome: Result<&[u8], &Failure>) -> String {
+        match outcome {
+            Ok(value) => String::from_utf8_lossy(value).into_owned(),
+            Err(failure) => failure_text(failure),
+        }
     }
 
     fn due_text(due: Due) -> String {
@@ -201,6 +267,52 @@ pub mod ops {
         options
             .map(|options| format!(" key {:?} headers {:?}", options.idempotency_key, options.headers))
             .unwrap_or_default()
+    }
+}
+
+pub mod inline_run {
+    use std::panic::resume_unwind;
+
+    pub use crate::bindings::relight::handler::inline_run::Started;
+
+    use super::{Failure, HOST, RunIsOver, failure_text, note};
+    use crate::bindings::relight::handler::types::RetryPolicy;
+
+    /// What a run that asks for a retry gets as its result: here, every policy is exhausted at once.
+    const RETRIES_EXHAUSTED: u16 = 500;
+
+    pub fn start(name: &str, retry: Option<RetryPolicy>) -> Started {
+        let retry = retry.map(|retry| format!(" attempts {:?}", retry.max_attempts)).unwrap_or_default();
+        HOST.with_borrow_mut(|host| {
+            host.operations += 1;
+            let recorded = host.runs.get(host.runs_seen).cloned();
+            host.runs_seen += 1;
+            match recorded {
+                Some(result) => Started::Recorded(result),
+                None => {
+                    host.transcript.push(format!("run {name}{retry}"));
+                    Started::Live
+                }
+            }
+        })
+    }
+
+    pub fn finish(value: Result<&[u8], &Failure>) {
+        note(match value {
+            Ok(value) => format!("finish {}", String::from_utf8_lossy(value)),
+            Err(failure) => format!("finish {}", failure_text(failure)),
+        });
+        over(value.map(<[u8]>::to_vec).map_err(Failure::clone))
+    }
+
+    pub fn retry(message: &str, retry_after: Option<u64>) {
+        note(format!("retry {message} after {retry_after:?}"));
+        over(Err(Failure { code: RETRIES_EXHAUSTED, message: message.to_owned(), metadata: Vec::new() }))
+    }
+
+    fn over(result: Result<Vec<u8>, Failure>) -> ! {
+        HOST.with_borrow_mut(|host| host.runs.push(result));
+        resume_unwind(Box::new(RunIsOver))
     }
 }
 

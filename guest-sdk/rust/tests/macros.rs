@@ -1,8 +1,8 @@
 //! What the attribute macros make: definitions, dispatch and clients, through the exports of a component that runs on a scripted host.
 
 use relight::__private::{
-    EffectDefinition, EffectEntry, Manifest, Mode, Request, ServiceDefinition, ServiceEntry, WitAttemptError,
-    WitEffectRequest, describe, effect as run_effect, invoke,
+    EffectDefinition, EffectEntry, Kind, Manifest, Mode, Request, ServiceDefinition, ServiceEntry,
+    WitAttemptError, WitEffectRequest, describe, effect as run_effect, invoke,
 };
 use relight::prelude::*;
 use relight::testing::{Event, script, set_state, transcript};
@@ -47,6 +47,32 @@ impl Cart {
     }
 }
 
+/// Signs somebody up.
+#[workflow(journal_retention = "1d")]
+impl Signup {
+    /// Waits for the confirmation.
+    #[run]
+    async fn run(ctx: &WorkflowContext, email: String) -> Result<bool, Failure> {
+        ctx.set("email", &email)?;
+        ctx.promise("confirmed").await
+    }
+
+    #[handler]
+    async fn confirm(ctx: &SharedWorkflowContext, answer: bool) -> Result<(), Failure> {
+        ctx.resolve_promise("confirmed", &answer).await
+    }
+
+    #[handler(name = "state")]
+    async fn stage(ctx: &SharedWorkflowContext) -> Result<(Option<String>, Option<bool>), Failure> {
+        Ok((ctx.get("email")?, ctx.promise("confirmed").peek().await?))
+    }
+
+    #[handler]
+    async fn again(ctx: &SharedWorkflowContext) -> Result<bool, Failure> {
+        ctx.workflow::<SignupClient>(ctx.key()).run("b@example.com".to_owned()).await
+    }
+}
+
 fn helper() -> bool {
     true
 }
@@ -83,8 +109,11 @@ async fn wall_clock() -> u64 {
     relight::now().as_millis()
 }
 
-const SERVICES: [ServiceEntry; 2] =
-    [<Cart as ServiceDefinition>::ENTRY, <Greeter as ServiceDefinition>::ENTRY];
+const SERVICES: [ServiceEntry; 3] = [
+    <Cart as ServiceDefinition>::ENTRY,
+    <Greeter as ServiceDefinition>::ENTRY,
+    <Signup as ServiceDefinition>::ENTRY,
+];
 const EFFECTS: [EffectEntry; 3] = [
     <charge as EffectDefinition>::ENTRY,
     <add as EffectDefinition>::ENTRY,
@@ -188,7 +217,17 @@ fn the_manifest_names_services_and_handlers() {
         .collect();
     assert_eq!(
         names,
-        ["Cart/add_ticket", "Cart/expireTicket", "Cart/checkout", "Cart/tickets", "shop.Greeter/greet"]
+        [
+            "Cart/add_ticket",
+            "Cart/expireTicket",
+            "Cart/checkout",
+            "Cart/tickets",
+            "shop.Greeter/greet",
+            "Signup/run",
+            "Signup/confirm",
+            "Signup/state",
+            "Signup/again",
+        ]
     );
     let cart = &manifest.services[0];
     assert_eq!(cart.documentation.as_deref(), Some("Carts of the shop."));
@@ -198,6 +237,43 @@ fn the_manifest_names_services_and_handlers() {
     assert_eq!(cart.handlers[1].options.public, Some(false));
     assert!(matches!(cart.handlers[0].mode, Mode::Exclusive));
     assert!(matches!(cart.handlers[3].mode, Mode::Shared));
+}
+
+#[test]
+fn a_workflow_has_one_run_and_shared_handlers() {
+    let manifest = manifest();
+    let signup = &manifest.services[2];
+    assert!(matches!(signup.kind, Kind::Workflow));
+    assert_eq!(signup.options.journal_retention, Some(86_400_000));
+    assert!(matches!(signup.handlers[0].mode, Mode::Workflow));
+    assert_eq!(signup.handlers[0].documentation.as_deref(), Some("Waits for the confirmation."));
+    assert!(signup.handlers[1..].iter().all(|handler| matches!(handler.mode, Mode::Shared)));
+}
+
+#[test]
+fn a_workflow_run_writes_state_and_awaits_promises() {
+    script([Event::value(1, "true")]);
+    assert_eq!(call("Signup", Some("s1"), "run", r#""a@example.com""#), Ok("true".to_owned()));
+    assert_eq!(transcript(), [r#"set email "a@example.com""#, "promise confirmed", "wait 1"]);
+}
+
+#[test]
+fn handlers_beside_the_run_complete_and_peek_at_promises() {
+    script([Event::timer(1)]);
+    assert_eq!(call("Signup", Some("s1"), "confirm", "true"), Ok("null".to_owned()));
+    assert_eq!(transcript(), ["promise-complete confirmed true", "wait 1"]);
+    script([Event::timer(1)]);
+    assert_eq!(call("Signup", Some("s1"), "state", ""), Ok("[null,null]".to_owned()));
+    script([Event::failure(1, 409, "completed already")]);
+    let twice = call("Signup", Some("s1"), "confirm", "true");
+    assert_eq!(twice, Err("terminal 409 completed already".to_owned()));
+}
+
+#[test]
+fn clients_of_workflows_name_the_key() {
+    script([Event::value(1, "false")]);
+    assert_eq!(call("Signup", Some("s1"), "again", ""), Ok("false".to_owned()));
+    assert_eq!(transcript()[0], r#"call Signup/s1/run("b@example.com")"#);
 }
 
 #[test]

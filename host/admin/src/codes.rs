@@ -26,10 +26,14 @@ pub enum Code {
     UnknownInvocation,
     AlreadyCompleted,
     BadFilter,
+    NotStarted,
+    NotCompleted,
+    OtherDeployment,
+    BadBatch,
 }
 
 impl Code {
-    pub const ALL: [(Self, &'static str); 21] = [
+    pub const ALL: [(Self, &'static str); 25] = [
         (Self::BadRequest, "RL0001"),
         (Self::NoSuchPath, "RL0002"),
         (Self::WrongMethod, "RL0003"),
@@ -51,6 +55,10 @@ impl Code {
         (Self::UnknownInvocation, "RL0302"),
         (Self::AlreadyCompleted, "RL0303"),
         (Self::BadFilter, "RL0304"),
+        (Self::NotStarted, "RL0305"),
+        (Self::NotCompleted, "RL0306"),
+        (Self::OtherDeployment, "RL0307"),
+        (Self::BadBatch, "RL0308"),
     ];
 
     pub fn text(self) -> &'static str {

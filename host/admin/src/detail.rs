@@ -16,6 +16,7 @@ use crate::{
     codes::Code,
     error::{Error, Result},
     invocations::summary,
+    journal::{READ_ITEMS_MAX, read_items},
     types::{InvocationDetail, LastFailure, OpenOperation},
 };
 
@@ -33,8 +34,45 @@ struct Found {
 impl Admin {
     pub(crate) async fn invocation(&self, id: InvocationId) -> Result<InvocationDetail> {
         let found = self.partition_of(id).read(move |tables| find(tables, id)).await??;
-        found.map(detail).ok_or_else(|| unknown(id))
+        let mut found = found.ok_or_else(|| unknown(id))?;
+        self.describe_values(id, &mut found.open).await?;
+        Ok(detail(found))
     }
+
+    /// What promises and attached results are called is in the journal alone. Read in pieces: it may be long.
+    async fn describe_values(&self, id: InvocationId, open: &mut [OpenOperation]) -> Result<()> {
+        let mut after = None;
+        let mut index = 0;
+        while open.iter().any(|one| one.kind == VALUE) {
+            let items = self.partition_of(id).read(move |tables| read_items(tables, id, after)).await??;
+            let more = items.len() == READ_ITEMS_MAX;
+            for (position, item) in items {
+                after = Some(position);
+                let JournalItem::Operation(entry) = item else { continue };
+                if let Some(one) = open.iter_mut().find(|one| one.index == index) {
+                    describe_value(one, &entry.operation);
+                }
+                index += 1;
+            }
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Kind of an open operation until the journal has told which it is.
+const VALUE: &str = "value";
+
+fn describe_value(open: &mut OpenOperation, operation: &Operation) {
+    let description = match operation {
+        Operation::Promise { name } | Operation::PromiseComplete { name, .. } => format!("promise `{name}`"),
+        Operation::Attach { id } | Operation::PeekOutput { id } => format!("result of {id}"),
+        _ => return,
+    };
+    operation.kind().clone_into(&mut open.kind);
+    open.description = description;
 }
 
 pub(crate) fn unknown(id: InvocationId) -> Error {
@@ -74,6 +112,8 @@ fn open_operation(
             ("awakeable", format!("awakeable {id}"))
         }
         OpenKind::Effect => ("effect", effect_description(tables, invocation.id, index)?),
+        OpenKind::Signal { name } => ("signal", format!("signal `{name}`")),
+        OpenKind::Value => (VALUE, format!("value of entry {index}")),
     };
     let awaited =
         matches!(invocation.status, Status::Suspended { suspended, .. } if suspended == open.waited_by);
@@ -125,7 +165,7 @@ fn detail(found: Found) -> InvocationDetail {
         expires_at,
         journal_size: invocation.journal.operations,
         journal_bytes: invocation.journal.bytes,
-        retry_count: invocation.failures,
+        retry_count: invocation.failures + run_failures(&invocation).unwrap_or_default(),
         next_retry_at: match &invocation.status {
             Status::Invoked { retry_at, .. } => retry_at.map(instant),
             _ => None,
@@ -161,8 +201,11 @@ fn reason(invocation: &Invocation, open: &[OpenOperation], holder: Option<Invoca
         }),
         Status::Invoked { retry_at: Some(at), .. } => {
             let failure = invocation.last_failure.as_ref().map_or("", |failure| failure.message.as_str());
-            let count = attempts(invocation.failures);
-            Some(format!("backing-off, {count} failed, next at {}: {failure}", format_instant(at.0)))
+            let failed = match (run_failures(invocation), invocation.run) {
+                (Some(count), Some(run)) => format!("{} of the run at entry {}", attempts(count), run.index),
+                _ => attempts(invocation.failures),
+            };
+            Some(format!("backing-off, {failed} failed, next at {}: {failure}", format_instant(at.0)))
         }
         Status::Invoked { retry_at: None, .. } | Status::Completed { .. } => None,
         Status::Suspended { mode, .. } => {
@@ -171,8 +214,14 @@ fn reason(invocation: &Invocation, open: &[OpenOperation], holder: Option<Invoca
             let all = if *mode == WaitMode::All { "all of " } else { "" };
             Some(format!("suspended, waiting for: {all}{list}"))
         }
+        Status::Paused { reason } if reason.starts_with("paused") => Some(reason.clone()),
         Status::Paused { reason } => Some(format!("paused: {reason}")),
     }
+}
+
+/// Failed attempts of the inline run that is to be made next.
+fn run_failures(invocation: &Invocation) -> Option<u32> {
+    invocation.run.filter(|run| run.index.0 == invocation.journal.operations).map(|run| run.failures)
 }
 
 fn attempts(count: u32) -> String {
@@ -185,7 +234,7 @@ mod tests {
         Lsn, Position, Timestamp,
         journal::Entry,
         retry::RetryPolicy,
-        tables::{Effect, Lock, Tables as _, TimerKey, TimerKind, memory::MemoryTables},
+        tables::{Effect, Lock, RunFailures, Tables as _, TimerKey, TimerKind, memory::MemoryTables},
         value::DurationMs,
     };
 
@@ -277,6 +326,64 @@ mod tests {
         assert_eq!(shown.reason.as_deref(), Some(expected));
         assert_eq!(shown.next_retry_at.as_deref(), Some("1970-01-01T00:00:05.000Z"));
         assert_eq!(shown.last_failure.expect("it failed").related_entry_index, Some(2));
+    }
+
+    #[test]
+    fn a_run_that_backs_off_counts_its_own_failures() {
+        let status =
+            Status::Invoked { attempt: Lsn(4), operations_at_start: 1, retry_at: Some(Timestamp(5000)) };
+        let mut invocation = samples::invocation(status);
+        invocation.journal.operations = 3;
+        invocation.run = Some(RunFailures { index: EntryIndex(3), failures: 2, since: Timestamp(0) });
+        invocation.last_failure = Some(Failure {
+            kind: AttemptErrorKind::Retryable,
+            message: "refused".to_owned(),
+            index: Some(EntryIndex(3)),
+            at: Timestamp(4000),
+        });
+        let shown = show(&with(invocation.clone()));
+        let expected =
+            "backing-off, 2 attempts of the run at entry 3 failed, next at 1970-01-01T00:00:05.000Z: refused";
+        assert_eq!((shown.reason.as_deref(), shown.retry_count), (Some(expected), 2));
+
+        // The run is recorded since: what fails now is the attempt.
+        invocation.journal.operations = 5;
+        invocation.failures = 1;
+        let shown = show(&with(invocation));
+        assert_eq!(shown.retry_count, 1);
+        assert!(shown.reason.expect("it backs off").starts_with("backing-off, 1 attempt failed"));
+    }
+
+    #[test]
+    fn signals_and_values_are_named() {
+        let status = Status::Suspended { mode: WaitMode::Any, suspended: Lsn(9), remaining: 2 };
+        let mut tables = with(samples::invocation(status));
+        for (index, kind) in [(1, OpenKind::Signal { name: "go".into() }), (2, OpenKind::Value)] {
+            let row = Open { kind, waited_by: Lsn(9) };
+            tables.put(Key::Open(samples::ID, EntryIndex(index)), Row::Open(row));
+        }
+        let shown = show(&tables);
+        assert_eq!(shown.reason.as_deref(), Some("suspended, waiting for: signal `go`, value of entry 2"));
+        let mut value = shown.open[1].clone();
+        for (operation, kind, description) in [
+            (Operation::Promise { name: "gate".to_owned() }, "promise", "promise `gate`".to_owned()),
+            (Operation::Attach { id: samples::ID }, "attach", format!("result of {}", samples::ID)),
+            (Operation::PeekOutput { id: samples::ID }, "output-of", format!("result of {}", samples::ID)),
+        ] {
+            describe_value(&mut value, &operation);
+            assert_eq!((value.kind.as_str(), &value.description), (kind, &description));
+        }
+    }
+
+    #[test]
+    fn a_paused_one_says_why() {
+        for (reason, expected) in [
+            ("paused by an operator", "paused by an operator"),
+            ("gave up after 70 attempts: no", "paused: gave up after 70 attempts: no"),
+        ] {
+            let shown = show(&with(samples::invocation(Status::Paused { reason: reason.to_owned() })));
+            assert_eq!(shown.reason.as_deref(), Some(expected));
+        }
     }
 
     #[test]

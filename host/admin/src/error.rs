@@ -94,7 +94,15 @@ impl From<Refusal> for Error {
             }
             Refusal::UnknownTarget(_) => Self::not_found(Code::UnknownService, message),
             Refusal::AlreadyCompleted(_) => Self::new(StatusCode::CONFLICT, Code::AlreadyCompleted, message),
-            Refusal::PayloadDiffers(_) => Self::bad(Code::BadRequest, message),
+            Refusal::NotStarted(_) => Self::new(StatusCode::CONFLICT, Code::NotStarted, message),
+            Refusal::NotCompleted(_) => Self::new(StatusCode::CONFLICT, Code::NotCompleted, message),
+            Refusal::UnknownDeployment(_) => Self::new(StatusCode::CONFLICT, Code::OtherDeployment, message)
+                .hint("`relight dp list` shows which services a deployment has"),
+            // Of commands that this door does not send.
+            Refusal::PayloadDiffers(_)
+            | Refusal::PromiseCompleted { .. }
+            | Refusal::NotAWorkflow(_)
+            | Refusal::TooManySignals(_) => Self::bad(Code::BadRequest, message),
             Refusal::KindChanged { .. } => Self::new(StatusCode::CONFLICT, Code::KindChanged, message)
                 .hint("give the service another name"),
         }

@@ -1,5 +1,7 @@
 //! Lists of invocations: filters, pages, and one line of each.
 
+use std::collections::BTreeMap;
+
 use relight_core::{
     DeploymentId, InvocationId, Timestamp,
     tables::{Invocation, Key, Prefix, ReadTables, Row, Status, TablesError},
@@ -33,7 +35,7 @@ pub(crate) struct Filter {
 }
 
 const LIMIT_DEFAULT: usize = 100;
-const LIMIT_MAX: usize = 1000;
+pub(crate) const LIMIT_MAX: usize = 1000;
 /// Rows that one read looks at: it runs between two batches of a processor, and a row may hold a large result.
 const READ_ROWS_MAX: usize = 32;
 /// Rows that one request looks at before it answers with what it has and a cursor.
@@ -58,6 +60,22 @@ impl Filter {
             let (name, value) =
                 parameter.ok_or_else(|| Error::bad(Code::BadRequest, "the query is not well encoded"))?;
             filter.set(&name, value, now)?;
+        }
+        Ok(filter)
+    }
+
+    /// The filter of a batch. `statuses`: those that the verb fits; it is limited to them unless it names its own.
+    pub(crate) fn of_batch(
+        pairs: BTreeMap<String, String>,
+        statuses: &[&str],
+        now: Timestamp,
+    ) -> Result<Self> {
+        let mut filter = Self { limit: LIMIT_MAX, ..Self::parse(None, now)? };
+        for (name, value) in pairs {
+            filter.set(&name, value, now)?;
+        }
+        if filter.statuses.is_empty() {
+            filter.statuses = statuses.iter().map(ToString::to_string).collect();
         }
         Ok(filter)
     }

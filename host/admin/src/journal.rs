@@ -33,7 +33,7 @@ pub(crate) struct Page {
 const LIMIT_DEFAULT: usize = 1000;
 const LIMIT_MAX: usize = 10_000;
 /// Items that one read takes from a processor.
-const READ_ITEMS_MAX: usize = 100;
+pub(crate) const READ_ITEMS_MAX: usize = 100;
 /// Bytes of items after which a page ends early.
 const PAGE_BYTES_MAX: usize = 8 << 20;
 
@@ -131,7 +131,7 @@ fn context(tables: &dyn ReadTables, id: InvocationId) -> std::result::Result<Opt
     Ok(Some(Context { invocation, open }))
 }
 
-fn read_items(
+pub(crate) fn read_items(
     tables: &dyn ReadTables,
     id: InvocationId,
     after: Option<Position>,
@@ -235,6 +235,23 @@ fn operation(context: &Context, index: EntryIndex, operation: &Operation, shown:
         Operation::ResolveAwakeable { id, outcome } => {
             shown.invoked_id = Some(id.invocation.to_string());
             json!({"id": id.to_string(), "result": self::outcome(outcome)})
+        }
+        Operation::Signal { name } | Operation::Promise { name } | Operation::PromisePeek { name } => {
+            shown.name = Some(name.clone());
+            json!({"name": name})
+        }
+        Operation::SendSignal { to, name, outcome } => {
+            shown.name = Some(name.clone());
+            shown.invoked_id = Some(to.to_string());
+            json!({"to": to.to_string(), "name": name, "result": self::outcome(outcome)})
+        }
+        Operation::PromiseComplete { name, outcome } | Operation::Run { name, outcome } => {
+            shown.name = Some(name.clone());
+            json!({"name": name, "result": self::outcome(outcome)})
+        }
+        Operation::Attach { id } | Operation::PeekOutput { id } | Operation::CancelInvocation { id } => {
+            shown.invoked_id = Some(id.to_string());
+            json!({"id": id.to_string()})
         }
         Operation::Output { outcome } => json!({"result": self::outcome(outcome)}),
     };
@@ -374,6 +391,55 @@ mod tests {
         assert_eq!((shown.entry_type.as_str(), shown.completed), ("call", false));
         assert_eq!(shown.invoked_target.as_deref(), Some("Cart/mary/add"));
         assert_eq!(shown.entry_json["input"], json!({"utf8": "1"}));
+    }
+
+    #[test]
+    fn names_results_and_other_invocations_are_shown() {
+        let (name, result) = (|| "go".to_owned(), Ok(Bytes::from_static(b"1")));
+        let outcome = json!({"success": {"utf8": "1"}});
+        let id = samples::ID.to_string();
+        for (operation, kind, named, invoked, json) in [
+            (Operation::Signal { name: name() }, "signal", true, false, json!({"name": "go"})),
+            (Operation::Promise { name: name() }, "promise", true, false, json!({"name": "go"})),
+            (Operation::PromisePeek { name: name() }, "promise-peek", true, false, json!({"name": "go"})),
+            (
+                Operation::PromiseComplete { name: name(), outcome: result.clone() },
+                "promise-complete",
+                true,
+                false,
+                json!({"name": "go", "result": outcome}),
+            ),
+            (
+                Operation::Run { name: name(), outcome: result.clone() },
+                "run",
+                true,
+                false,
+                json!({"name": "go", "result": outcome}),
+            ),
+            (
+                Operation::SendSignal { to: samples::ID, name: name(), outcome: result.clone() },
+                "send-signal",
+                true,
+                true,
+                json!({"to": id, "name": "go", "result": outcome}),
+            ),
+            (Operation::Attach { id: samples::ID }, "attach", false, true, json!({"id": id})),
+            (Operation::PeekOutput { id: samples::ID }, "output-of", false, true, json!({"id": id})),
+            (
+                Operation::CancelInvocation { id: samples::ID },
+                "cancel-invocation",
+                false,
+                true,
+                json!({"id": id}),
+            ),
+        ] {
+            let awaited = operation.is_awaited();
+            let shown = show(&suspended(&[(1, None)]), &[], 1, operation);
+            assert_eq!((shown.entry_type.as_str(), shown.completed), (kind, !awaited));
+            assert_eq!(shown.name.as_deref(), named.then_some("go"), "{kind}");
+            assert_eq!(shown.invoked_id.as_ref(), invoked.then_some(&id), "{kind}");
+            assert_eq!(shown.entry_json, json, "{kind}");
+        }
     }
 
     #[test]

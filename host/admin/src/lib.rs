@@ -24,11 +24,12 @@ mod route;
 mod samples;
 mod services;
 pub mod types;
+mod verbs;
 
 use std::{fmt, sync::Arc};
 
 use hyper::{StatusCode, header::HeaderValue};
-use relight_core::{Answer, Command, Deployment, DeploymentId, InvocationId, Service, Timestamp};
+use relight_core::{Deployment, DeploymentId, Service, Timestamp};
 use relight_executor::Executor;
 use relight_http::{Handler, Request, Response, respond};
 use relight_partition::{Clock, Partitions, Role, Schema};
@@ -39,12 +40,12 @@ pub use codes::{Code, explain};
 
 use crate::{
     deploy::UPLOADS_MAX,
-    door::propose,
     error::{Error, Result},
     invocations::Filter,
     journal::Page,
     route::{Route, route},
-    types::{DeploymentMetadata, Deployments, Ended, Handlers, Health, ServiceMetadata, Services, Version},
+    types::{DeploymentMetadata, Deployments, Handlers, Health, ServiceMetadata, Services, Version},
+    verbs::On,
 };
 
 /// What admin is made of.
@@ -155,8 +156,12 @@ impl Admin {
             }
             Route::Invocation(id) => respond::json(ok, &self.invocation(id).await?),
             Route::Journal(id) => respond::json(ok, &self.journal(id, Page::parse(query)?).await?),
-            Route::Cancel(id) => self.end(id, Command::Cancel { request: self.request_id(), id }).await?,
-            Route::Kill(id) => self.end(id, Command::Kill { request: self.request_id(), id }).await?,
+            Route::Act(verb, id) => {
+                let on = On::parse(verb, query)?;
+                let (status, done) = self.act(verb, id, on).await?;
+                respond::json(status, &done)
+            }
+            Route::Batch(verb) => respond::json(ok, &self.batch(verb, &parts, body).await?),
         })
     }
 
@@ -216,21 +221,9 @@ impl Admin {
         Ok(read.map_err(|_| Error::internal("reading the component panicked"))??)
     }
 
-    fn find_deployment(&self, id: DeploymentId) -> Result<Arc<Deployment>> {
+    pub(crate) fn find_deployment(&self, id: DeploymentId) -> Result<Arc<Deployment>> {
         let unknown = || Error::not_found(Code::UnknownDeployment, format!("unknown deployment `{id}`"));
         self.schema().deployments.get(&id).cloned().ok_or_else(unknown)
-    }
-
-    async fn end(&self, id: InvocationId, command: Command) -> Result<Response> {
-        let (status, text) = match propose(self.partition_of(id), &command).await? {
-            Answer::Ended => (StatusCode::OK, "ended"),
-            Answer::Ending => (StatusCode::ACCEPTED, "ending"),
-            Answer::Refused(refusal) => return Err(refusal.into()),
-            other => {
-                return Err(Error::internal(format!("the end of an invocation was answered with {other:?}")));
-            }
-        };
-        Ok(respond::json(status, &Ended { id: id.to_string(), status: text.to_owned() }))
     }
 }
 

@@ -29,14 +29,40 @@ pub(crate) enum Route {
     Invocations,
     Invocation(InvocationId),
     Journal(InvocationId),
-    Cancel(InvocationId),
-    Kill(InvocationId),
+    Act(Verb, InvocationId),
+    Batch(Verb),
+}
+
+/// What can be done to an invocation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verb {
+    Cancel,
+    Kill,
+    Pause,
+    Resume,
+    Purge,
+    PurgeJournal,
+}
+
+impl Verb {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "cancel" => Self::Cancel,
+            "kill" => Self::Kill,
+            "pause" => Self::Pause,
+            "resume" => Self::Resume,
+            "purge" => Self::Purge,
+            "purge-journal" => Self::PurgeJournal,
+            _ => return None,
+        })
+    }
 }
 
 pub(crate) fn route(method: &Method, path: &str) -> Result<Route> {
     let not_found = || Error::new(StatusCode::NOT_FOUND, Code::NoSuchPath, format!("no such path: `{path}`"));
     let segments = Segments::new(path).ok_or_else(not_found)?;
     let get = |route| if method == Method::GET { Ok(route) } else { Err(Error::allow("GET")) };
+    let post = |route| if method == Method::POST { Ok(route) } else { Err(Error::allow("POST")) };
     let patch = |route| if method == Method::PATCH { Ok(route) } else { Err(Error::allow("PATCH")) };
     match *segments.as_slice() {
         ["health" | "livez"] => get(Route::Live),
@@ -56,8 +82,10 @@ pub(crate) fn route(method: &Method, path: &str) -> Result<Route> {
         ["invocations"] => get(Route::Invocations),
         ["invocations", id] => get(Route::Invocation(invocation(id)?)),
         ["invocations", id, "journal"] => get(Route::Journal(invocation(id)?)),
-        ["invocations", id, "cancel"] => patch(Route::Cancel(invocation(id)?)),
-        ["invocations", id, "kill"] => patch(Route::Kill(invocation(id)?)),
+        ["invocations", "batch", verb] => post(Route::Batch(Verb::named(verb).ok_or_else(not_found)?)),
+        ["invocations", id, verb] => {
+            patch(Route::Act(Verb::named(verb).ok_or_else(not_found)?, invocation(id)?))
+        }
         _ => Err(not_found()),
     }
 }
@@ -108,8 +136,14 @@ mod tests {
             ("GET", "/invocations".to_owned(), Route::Invocations),
             ("GET", format!("/invocations/{id}"), Route::Invocation(id)),
             ("GET", format!("/invocations/{id}/journal"), Route::Journal(id)),
-            ("PATCH", format!("/invocations/{id}/cancel"), Route::Cancel(id)),
-            ("PATCH", format!("/invocations/{id}/kill"), Route::Kill(id)),
+            ("PATCH", format!("/invocations/{id}/cancel"), Route::Act(Verb::Cancel, id)),
+            ("PATCH", format!("/invocations/{id}/kill"), Route::Act(Verb::Kill, id)),
+            ("PATCH", format!("/invocations/{id}/pause"), Route::Act(Verb::Pause, id)),
+            ("PATCH", format!("/invocations/{id}/resume"), Route::Act(Verb::Resume, id)),
+            ("PATCH", format!("/invocations/{id}/purge"), Route::Act(Verb::Purge, id)),
+            ("PATCH", format!("/invocations/{id}/purge-journal"), Route::Act(Verb::PurgeJournal, id)),
+            ("POST", "/invocations/batch/cancel".to_owned(), Route::Batch(Verb::Cancel)),
+            ("POST", "/invocations/batch/purge-journal".to_owned(), Route::Batch(Verb::PurgeJournal)),
         ] {
             let parsed = Method::from_bytes(method.as_bytes()).unwrap();
             assert_eq!(route(&parsed, &path), Ok(expected), "{method} {path}");
@@ -126,6 +160,8 @@ mod tests {
             ("/nothing", 404, "RL0002"),
             ("/services/a/rollback", 404, "RL0002"),
             ("/invocations/x", 400, "RL0301"),
+            ("/invocations/batch/stop", 404, "RL0002"),
+            ("/invocations/x/stop", 404, "RL0002"),
             ("/invocations/inv_1zz/journal", 400, "RL0301"),
             ("/deployments/dp_1", 400, "RL0001"),
             ("/services/%zz", 400, "RL0001"),

@@ -3,7 +3,7 @@
 use relight_core::{
     InvocationId, Lsn, Timestamp,
     ids::PartitionKey,
-    schema::{HandlerMode, Policies},
+    schema::{HandlerMode, Policies, ServiceKind},
     tables::{Invocation, JournalSize, Status},
     value::Target,
 };
@@ -19,6 +19,7 @@ pub(crate) fn invocation(status: Status) -> Invocation {
         id: ID,
         incarnation: Lsn(3),
         target: target(),
+        kind: ServiceKind::VirtualObject,
         mode: HandlerMode::Exclusive,
         policies: Policies::DEFAULT,
         idempotency_key: None,
@@ -35,6 +36,7 @@ pub(crate) fn invocation(status: Status) -> Invocation {
         failures: 0,
         failing_since: Timestamp(0),
         last_failure: None,
+        run: None,
         status,
     }
 }

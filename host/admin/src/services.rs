@@ -19,6 +19,7 @@ pub(crate) fn service(service: &Service) -> ServiceMetadata {
         ty: match service.kind {
             ServiceKind::Service => "Service",
             ServiceKind::VirtualObject => "VirtualObject",
+            ServiceKind::Workflow => "Workflow",
         }
         .to_owned(),
         handlers: service.handlers.iter().map(|one| handler(service, one)).collect(),
@@ -27,7 +28,8 @@ pub(crate) fn service(service: &Service) -> ServiceMetadata {
         public: policies.public,
         documentation: service.documentation.clone(),
         idempotency_retention: duration(policies.idempotency_retention),
-        workflow_completion_retention: None,
+        workflow_completion_retention: (service.kind == ServiceKind::Workflow)
+            .then(|| duration(policies.idempotency_retention)),
         journal_retention: duration(policies.journal_retention),
         inactivity_timeout: policies.inactivity_timeout.map(duration),
         abort_timeout: duration(policies.abort_timeout),
@@ -42,7 +44,7 @@ pub(crate) fn handler(service: &Service, handler: &Handler) -> HandlerMetadata {
         name: handler.name.to_string(),
         ty: match (service.kind, handler.mode) {
             (ServiceKind::Service, _) => None,
-            (ServiceKind::VirtualObject, mode) => Some(mode_name(mode).to_owned()),
+            (ServiceKind::VirtualObject | ServiceKind::Workflow, mode) => Some(mode_name(mode).to_owned()),
         },
         public: policies.public,
         documentation: handler.documentation.clone(),
@@ -127,6 +129,7 @@ fn mode_name(mode: HandlerMode) -> &'static str {
     match mode {
         HandlerMode::Exclusive => "Exclusive",
         HandlerMode::Shared => "Shared",
+        HandlerMode::Workflow => "Workflow",
     }
 }
 
@@ -150,7 +153,7 @@ pub(crate) fn changes(old: Option<&Service>, new: &Service) -> Vec<Change> {
             changes.push(change(true, format!("{name} is removed")));
             continue;
         };
-        if new.kind == ServiceKind::VirtualObject && handler.mode != now.mode {
+        if new.kind != ServiceKind::Service && handler.mode != now.mode {
             let (before, after) = (mode_name(handler.mode), mode_name(now.mode));
             changes.push(change(true, format!("{name} is now {after}, it was {before}")));
         }
@@ -221,6 +224,22 @@ mod tests {
         let mut service = cart(vec![a_handler("add", HandlerMode::Exclusive)]);
         service.kind = ServiceKind::Service;
         assert_eq!(super::service(&service).handlers[0].ty, None);
+    }
+
+    #[test]
+    fn a_workflow_shows_its_run_and_how_long_that_is_kept() {
+        let mut service =
+            cart(vec![a_handler("run", HandlerMode::Workflow), a_handler("get", HandlerMode::Shared)]);
+        service.kind = ServiceKind::Workflow;
+        let shown = super::service(&service);
+        assert_eq!(
+            (shown.ty.as_str(), shown.workflow_completion_retention.as_deref()),
+            ("Workflow", Some("24h"))
+        );
+        let modes: Vec<_> = shown.handlers.iter().map(|handler| handler.ty.as_deref()).collect();
+        assert_eq!(modes, [Some("Workflow"), Some("Shared")]);
+        service.kind = ServiceKind::VirtualObject;
+        assert_eq!(super::service(&service).workflow_completion_retention, None);
     }
 
     #[test]

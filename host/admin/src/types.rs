@@ -82,7 +82,7 @@ pub struct Services {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ServiceMetadata {
     pub name: String,
-    /// `Service` or `VirtualObject`.
+    /// `Service`, `VirtualObject` or `Workflow`.
     pub ty: String,
     pub handlers: Vec<HandlerMetadata>,
     pub deployment_id: String,
@@ -108,7 +108,7 @@ pub struct Handlers {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HandlerMetadata {
     pub name: String,
-    /// `Exclusive` or `Shared`; absent on a service, where nothing is locked.
+    /// `Exclusive`, `Shared` or, of the run of a workflow, `Workflow`; absent on a service, where nothing is locked.
     pub ty: Option<String>,
     pub public: bool,
     pub documentation: Option<String>,
@@ -186,7 +186,7 @@ pub struct InvocationDetail {
     /// Operations.
     pub journal_size: u32,
     pub journal_bytes: u64,
-    /// Failed attempts since the last progress.
+    /// Failed attempts since the last progress, those of an inline run included.
     pub retry_count: u32,
     pub next_retry_at: Option<String>,
     pub last_failure: Option<LastFailure>,
@@ -208,7 +208,8 @@ pub struct LastFailure {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OpenOperation {
     pub index: u32,
-    /// `call`, `timer`, `awakeable` or `effect`.
+    /// `call`, `timer`, `awakeable`, `effect`, `signal`, `promise`,
+    /// `promise-complete`, `attach` or `output-of`.
     pub kind: String,
     /// In words: `timer due …`, `awakeable sign_1…`.
     pub description: String,
@@ -247,10 +248,40 @@ pub struct JournalEntry {
     pub entry_json: serde_json::Value,
 }
 
-/// Answer to cancel and kill.
+/// Answer to a verb on one invocation.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Ended {
+pub struct Done {
     pub id: String,
-    /// `ended` or `ending`.
+    /// `ended`, `ending`, `pausing`, `paused`, `resumed` or `purged`.
     pub status: String,
+}
+
+/// Invocations that a verb is applied to: either of the two.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<String>>,
+    /// What the list of invocations takes as its query, each value as a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<BTreeMap<String, String>>,
+}
+
+/// What became of a batch. Each invocation is in one of the lists.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BatchDone {
+    pub succeeded: Vec<Done>,
+    pub failed: Vec<BatchFailure>,
+    /// Value of `cursor` in the filter that goes on with further invocations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BatchFailure {
+    pub id: String,
+    /// HTTP status that the verb would have had by itself.
+    pub status: u16,
+    #[serde(flatten)]
+    pub error: ErrorBody,
 }

@@ -9,4 +9,5 @@ pub mod invoke;
 pub mod new;
 pub mod server;
 pub mod services;
+pub mod values;
 pub mod version;

@@ -33,6 +33,7 @@ use crate::{
         invoke::{Invoke, Send},
         new::New,
         services::Services,
+        values::{Awakeables, Promises, Signals},
         version,
     },
     output::Format,
@@ -66,6 +67,12 @@ enum Command {
     Send(Send),
     #[command(subcommand, visible_alias = "inv", after_help = "Example:\n  $ relight inv list")]
     Invocations(Invocations),
+    #[command(subcommand, after_help = "Example:\n  $ relight awakeables resolve sign_1abc 7")]
+    Awakeables(Awakeables),
+    #[command(subcommand, after_help = "Example:\n  $ relight signals send inv_1abc approved true")]
+    Signals(Signals),
+    #[command(subcommand, after_help = "Example:\n  $ relight promises resolve Signup/ada clicked true")]
+    Promises(Promises),
     #[command(subcommand, visible_alias = "svc", after_help = "Example:\n  $ relight svc list")]
     Services(Services),
     #[command(subcommand, visible_alias = "dp", after_help = "Example:\n  $ relight dp list")]
@@ -114,7 +121,12 @@ pub fn run() -> Parsed {
         Command::Deploy(command) => wait(command.run(Client::new(address.admin()), output)),
         Command::Invoke(command) => wait(command.run(Client::new(address.ingress()))),
         Command::Send(command) => wait(command.run(Client::new(address.ingress()), output)),
-        Command::Invocations(command) => wait(command.run(Client::new(address.admin()), output)),
+        Command::Invocations(command) => {
+            wait(command.run(Client::new(address.admin()), Client::new(address.ingress()), output))
+        }
+        Command::Awakeables(command) => wait(command.run(Client::new(address.ingress()))),
+        Command::Signals(command) => wait(command.run(Client::new(address.ingress()))),
+        Command::Promises(command) => wait(command.run(Client::new(address.ingress()))),
         Command::Services(command) => wait(command.run(Client::new(address.admin()), output)),
         Command::Deployments(command) => wait(command.run(Client::new(address.admin()), output)),
     };

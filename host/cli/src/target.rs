@@ -68,6 +68,41 @@ impl FromStr for Selector {
     }
 }
 
+/// An invocation whose result is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// `inv_1…`.
+    Id(String),
+    /// `Workflow/key`: the key's run.
+    Workflow(String, String),
+}
+
+impl FromStr for Reference {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('/') {
+            Some((service, key)) if !service.is_empty() && !key.is_empty() => {
+                Ok(Self::Workflow(service.to_owned(), key.to_owned()))
+            }
+            None if text.starts_with("inv_") => Ok(Self::Id(text.to_owned())),
+            _ => Err(format!("`{text}` is neither an invocation's id nor Workflow/key")),
+        }
+    }
+}
+
+impl Reference {
+    /// Path at the ingress; `verb`: attach or output.
+    pub fn path(&self, verb: &str) -> String {
+        match self {
+            Self::Id(id) => format!("/relight/{verb}/{}", segment(id)),
+            Self::Workflow(service, key) => {
+                format!("/relight/workflow/{}/{}/{verb}", segment(service), segment(key))
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +115,16 @@ mod tests {
         assert_eq!((target.key.as_deref(), target.path().as_str()), (Some("a/b c"), "Cart/a%2Fb%20c/add"));
         for text in ["Greeter", "", "/x", "x/", "x//y"] {
             assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn references_are_ids_or_workflows() {
+        let path = |text: &str| text.parse::<Reference>().expect("a reference").path("attach");
+        assert_eq!(path("inv_1abc"), "/relight/attach/inv_1abc");
+        assert_eq!(path("Signup/a/b"), "/relight/workflow/Signup/a%2Fb/attach");
+        for text in ["", "Signup", "Signup/", "/a"] {
+            assert!(text.parse::<Reference>().is_err(), "{text}");
         }
     }
 

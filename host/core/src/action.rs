@@ -10,7 +10,7 @@ use crate::{
     journal::Notification,
     schema::ServiceKind,
     tables::TimerKey,
-    value::{Outcome, Target, Timestamp},
+    value::{ObjectKey, Outcome, Target, Timestamp},
 };
 use std::sync::Arc;
 
@@ -99,12 +99,18 @@ pub enum Answer {
         previously: bool,
         due: Option<Timestamp>,
     },
-    /// The awakeable has a result, this one or an earlier one.
+    /// The awakeable, promise or signal has its value; of an awakeable an earlier one wins.
     Resolved,
     /// The invocation has ended by this command.
     Ended,
     /// The invocation has been told to end.
     Ending,
+    /// No attempt runs; `already`: none did before.
+    Paused {
+        already: bool,
+    },
+    Resumed,
+    Purged,
     Deployed {
         deployment: DeploymentId,
         revisions: Vec<(Arc<str>, Revision)>,
@@ -126,6 +132,18 @@ pub enum Refusal {
     AlreadyCompleted(InvocationId),
     #[error("invocation `{id}` has no awakeable with index {index}")]
     UnknownAwakeable { id: InvocationId, index: EntryIndex },
+    #[error("invocation `{0}` is not completed")]
+    NotCompleted(InvocationId),
+    #[error("invocation `{0}` has not started")]
+    NotStarted(InvocationId),
+    #[error("promise `{name}` of `{workflow:?}` has a value already")]
+    PromiseCompleted { workflow: ObjectKey, name: String },
+    #[error("`{0}` is not a workflow")]
+    NotAWorkflow(Arc<str>),
+    #[error("invocation `{0}` has too many signals that nobody has waited for")]
+    TooManySignals(InvocationId),
+    #[error("deployment `{0}` does not exist or does not have the service of the invocation")]
+    UnknownDeployment(DeploymentId),
     #[error("service `{name}` is a {deployed}; a deployment can't change its kind")]
     KindChanged { name: Arc<str>, deployed: ServiceKind },
 }

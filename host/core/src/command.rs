@@ -6,13 +6,14 @@ use bytes::Bytes;
 
 use crate::{
     ids::{
-        AwakeableId, EntryIndex, FencingToken, Incarnation, InvocationId, LeaderEpoch, Lsn, PartitionId,
-        RequestId,
+        AwakeableId, DeploymentId, EntryIndex, FencingToken, Incarnation, InvocationId, LeaderEpoch, Lsn,
+        PartitionId, RequestId,
     },
     journal::Entry,
+    retry::RetryPolicy,
     schema::{Deployment, Service},
     tables::TimerKey,
-    value::{DurationMs, Failure, Headers, Outcome, Target, Timestamp, Value},
+    value::{DurationMs, Failure, Headers, ObjectKey, Outcome, Target, Timestamp, Value},
 };
 
 /// An item of a partition's log.
@@ -37,10 +38,30 @@ pub enum Command {
     Cancel { request: RequestId, id: InvocationId },
     /// From a door: immediate end.
     Kill { request: RequestId, id: InvocationId },
+    /// From a door: a named value for an invocation.
+    SendSignal { request: RequestId, to: InvocationId, name: String, outcome: Outcome },
+    /// From a door: complete a promise of a workflow's key.
+    CompletePromise { request: RequestId, workflow: ObjectKey, name: String, outcome: Outcome },
+    /// From a door: no attempts until it is resumed.
+    Pause { request: RequestId, id: InvocationId },
+    /// From a door: start an attempt now, on `deployment` from here on if there is one.
+    Resume { request: RequestId, id: InvocationId, deployment: Option<DeploymentId> },
+    /// From a door: forget a completed invocation, or its journal alone.
+    Purge { request: RequestId, id: InvocationId, what: Purge },
     /// From admin, to partition 0 only: activate a deployment. Revisions are assigned by `apply`.
     Deploy { request: RequestId, deployment: Deployment, services: Vec<Service> },
     /// From an attempt: operations it has made, the first of them with index `first`.
-    Append { id: InvocationId, token: FencingToken, first: EntryIndex, entries: Vec<Entry> },
+    Append { id: InvocationId, token: FencingToken, first: EntryIndex, entries: Vec<Entry>, then: Then },
+    /// From an attempt: an inline run has failed and may be retried. `operations`: made in all before it; fewer in
+    /// the journal means that an append was lost.
+    RunFailed {
+        id: InvocationId,
+        token: FencingToken,
+        operations: u32,
+        name: String,
+        error: EffectError,
+        retry: RetryPolicy,
+    },
     /// From an attempt: it waits and nothing is ready.
     Suspend { id: InvocationId, token: FencingToken, wait: Wait },
     /// From an attempt: it has ended without a result.
@@ -67,6 +88,22 @@ pub enum Command {
     Deliver { source: PartitionId, first: u64, messages: Vec<Message> },
     /// From the leader: `destination` has everything up to and including `upto`.
     TruncateOutbox { destination: PartitionId, upto: u64 },
+}
+
+/// What comes after an accepted append.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Then {
+    GoOn,
+    /// The attempt has ended with these entries; another one replays them. After an inline run, whose work may have
+    /// left traces in the instance.
+    StartOver,
+}
+
+/// How much of a completed invocation to forget.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purge {
+    Invocation,
+    Journal,
 }
 
 /// What an attempt waits for before it is worth starting again. Its cancellation is an implicit member.
@@ -150,6 +187,14 @@ pub struct Caller {
     pub index: EntryIndex,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AttachMode {
+    /// Until there is a result.
+    Wait,
+    /// What there is now.
+    Peek,
+}
+
 /// What partitions tell each other through outbox and dedup, exactly once.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Message {
@@ -162,6 +207,21 @@ pub enum Message {
     ResolveAwakeable {
         id: AwakeableId,
         outcome: Outcome,
+    },
+    SendSignal {
+        to: InvocationId,
+        name: String,
+        outcome: Outcome,
+    },
+    /// A handler asks for the result of `id`.
+    Attach {
+        id: InvocationId,
+        caller: Caller,
+        mode: AttachMode,
+    },
+    /// A handler cancels another invocation.
+    Cancel {
+        id: InvocationId,
     },
     /// The caller was cancelled; only the invocation that this caller started is meant.
     CancelCallee {

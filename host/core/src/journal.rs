@@ -63,6 +63,44 @@ pub enum Operation {
         id: AwakeableId,
         outcome: Outcome,
     },
+    /// Completes with the next value of that name that was sent to this invocation.
+    Signal {
+        name: String,
+    },
+    SendSignal {
+        to: InvocationId,
+        name: String,
+        outcome: Outcome,
+    },
+    /// Promises of the workflow that the handler belongs to.
+    Promise {
+        name: String,
+    },
+    /// Completes at once, with nothing while the promise has no value.
+    PromisePeek {
+        name: String,
+    },
+    /// Completes with a failure when the promise has a value.
+    PromiseComplete {
+        name: String,
+        outcome: Outcome,
+    },
+    /// The result of another invocation.
+    Attach {
+        id: InvocationId,
+    },
+    /// Completes at once, with nothing while the invocation is not completed.
+    PeekOutput {
+        id: InvocationId,
+    },
+    CancelInvocation {
+        id: InvocationId,
+    },
+    /// An inline side effect that was carried out, with its result.
+    Run {
+        name: String,
+        outcome: Outcome,
+    },
     /// A wait has answered `cancelled`; applying it cancels the calls that have no result yet.
     CancelDelivered,
     /// Always the last.
@@ -87,7 +125,19 @@ pub struct Call {
 impl Operation {
     /// Whether the operation's index is a handle that completes by a notification.
     pub fn is_awaited(&self) -> bool {
-        matches!(self, Self::Call(_) | Self::Timer { .. } | Self::Awakeable | Self::Effect { .. })
+        matches!(
+            self,
+            Self::Call(_)
+                | Self::Timer { .. }
+                | Self::Awakeable
+                | Self::Effect { .. }
+                | Self::Signal { .. }
+                | Self::Promise { .. }
+                | Self::PromisePeek { .. }
+                | Self::PromiseComplete { .. }
+                | Self::Attach { .. }
+                | Self::PeekOutput { .. }
+        )
     }
 
     /// Name of the kind, as users see it in journals and mismatch reports.
@@ -105,6 +155,15 @@ impl Operation {
             Self::Awakeable => "awakeable",
             Self::Effect { .. } => "effect",
             Self::ResolveAwakeable { .. } => "resolve-awakeable",
+            Self::Signal { .. } => "signal",
+            Self::SendSignal { .. } => "send-signal",
+            Self::Promise { .. } => "promise",
+            Self::PromisePeek { .. } => "promise-peek",
+            Self::PromiseComplete { .. } => "promise-complete",
+            Self::Attach { .. } => "attach",
+            Self::PeekOutput { .. } => "output-of",
+            Self::CancelInvocation { .. } => "cancel-invocation",
+            Self::Run { .. } => "run",
             Self::CancelDelivered => "cancel-delivered",
             Self::Output { .. } => "output",
         }
@@ -132,7 +191,16 @@ impl Operation {
                 Self::StateKeys { keys } => keys.iter().map(String::len).sum(),
                 Self::SetState { key, value } => key.len() + value.len(),
                 Self::ClearState { key } => key.len(),
-                Self::ClearAllState | Self::Awakeable | Self::CancelDelivered => 0,
+                Self::ClearAllState
+                | Self::Awakeable
+                | Self::CancelDelivered
+                | Self::Attach { .. }
+                | Self::PeekOutput { .. }
+                | Self::CancelInvocation { .. } => 0,
+                Self::Signal { name } | Self::Promise { name } | Self::PromisePeek { name } => name.len(),
+                Self::SendSignal { name, outcome: inner, .. }
+                | Self::PromiseComplete { name, outcome: inner }
+                | Self::Run { name, outcome: inner } => name.len() + outcome(inner),
                 Self::Call(inner) | Self::Send { call: inner, .. } => call(inner),
                 Self::Timer { name, .. } => name.as_ref().map_or(0, String::len),
                 Self::Effect { name, input, .. } => name.len() + input.len(),

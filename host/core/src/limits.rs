@@ -14,6 +14,8 @@ pub const STATE_KEY_BYTES_MAX: usize = 1 << 10;
 pub const CALL_DEPTH_MAX: usize = 64;
 /// Callers that wait for one invocation by its idempotency key.
 pub const WAITERS_MAX: usize = 1_000;
+/// Signals of one invocation that nobody has waited for.
+pub const SIGNALS_UNCLAIMED_MAX: usize = 1_000;
 /// Durable time for which the outcome of a door's command is kept. Doors retry within 10 minutes; the other 10 are
 /// for clocks that disagree.
 pub const REQUEST_OUTCOME_MS: u64 = 20 * 60 * 1000;

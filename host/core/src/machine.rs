@@ -5,6 +5,7 @@
 
 mod append;
 mod arrive;
+mod attach;
 mod awakeable;
 mod cancel;
 mod complete;
@@ -13,7 +14,11 @@ mod effect;
 mod failed;
 mod messages;
 mod notify;
+mod operate;
+mod promise;
 mod recover;
+mod run;
+mod signal;
 mod start;
 mod suspend;
 mod timer;
@@ -89,7 +94,21 @@ impl<T: Tables> Transition<'_, T> {
             Command::Deploy { request, deployment, services } => {
                 self.door(request, |tx| tx.deploy(deployment, services))
             }
-            Command::Append { id, token, first, entries } => self.append(id, token, first, entries),
+            Command::SendSignal { request, to, name, outcome } => {
+                self.door(request, |tx| tx.send_signal(to, name, outcome))
+            }
+            Command::CompletePromise { request, workflow, name, outcome } => {
+                self.door(request, |tx| tx.complete_promise_from_door(&workflow, name, outcome))
+            }
+            Command::Pause { request, id } => self.door(request, |tx| tx.pause_by_operator(id)),
+            Command::Resume { request, id, deployment } => self.door(request, |tx| tx.resume(id, deployment)),
+            Command::Purge { request, id, what } => self.door(request, |tx| tx.purge_by_operator(id, what)),
+            Command::Append { id, token, first, entries, then } => {
+                self.append(id, token, first, entries, then)
+            }
+            Command::RunFailed { id, token, operations, name, error, retry } => {
+                self.run_failed(id, token, operations, name, error, retry)
+            }
             Command::Suspend { id, token, wait } => self.suspend(id, token, &wait),
             Command::AttemptFailed { id, token, error } => self.attempt_failed(id, token, error),
             Command::EffectCompleted { id, incarnation, index, token, outcome } => {

@@ -80,6 +80,12 @@ pub fn idempotent_id(target: &Target, idempotency_key: &str) -> InvocationId {
     InvocationId { key, unique }
 }
 
+/// Id of the one run of a workflow's key.
+pub fn workflow_id(service: &str, key: &str) -> InvocationId {
+    let unique = sha256_128(&[b"wf", service.as_bytes(), key.as_bytes()]);
+    InvocationId { key: partition_key(&[service, key]), unique }
+}
+
 /// Id of a callee: the same whenever the operation `index` of this life of `caller` is made again.
 pub fn callee_id(
     caller: InvocationId,

@@ -55,6 +55,10 @@ pub trait Attempt: Send {
 pub trait Host: Send + Sync + 'static {
     fn partition(&self) -> PartitionId;
 
+    /// Whether a target is the run of a workflow, whose id follows from its key alone. MUST NOT block. A target that is
+    /// not deployed is none.
+    fn runs_once(&self, target: &Target) -> bool;
+
     /// Proposes a command; MUST NOT block. It may get lost (leader change, overload): then the attempt hears of a
     /// rejection, is dropped, or is started again. Commands of one attempt keep their order.
     fn propose(&self, command: Command);

@@ -15,6 +15,8 @@ use crate::{
 pub enum ServiceKind {
     Service,
     VirtualObject,
+    /// Each key runs once; promises belong to the key.
+    Workflow,
 }
 
 impl std::fmt::Display for ServiceKind {
@@ -22,6 +24,7 @@ impl std::fmt::Display for ServiceKind {
         f.write_str(match self {
             Self::Service => "service",
             Self::VirtualObject => "virtual object",
+            Self::Workflow => "workflow",
         })
     }
 }
@@ -32,6 +35,8 @@ pub enum HandlerMode {
     Exclusive,
     /// Reads the state of its key without the lock.
     Shared,
+    /// The run of a workflow: takes the lock of its key, once.
+    Workflow,
 }
 
 /// Policies; what a handler leaves open comes from its service, then from [`Policies::DEFAULT`].
@@ -54,7 +59,7 @@ pub struct Policies {
     pub inactivity_timeout: Option<DurationMs>,
     /// Bound of one attempt's uninterrupted running time.
     pub abort_timeout: DurationMs,
-    /// How long a completed invocation with an idempotency key stays readable.
+    /// How long a completed invocation with an idempotency key, or the run of a workflow, stays readable.
     pub idempotency_retention: DurationMs,
     /// How long the journal of a completed invocation stays readable.
     pub journal_retention: DurationMs,

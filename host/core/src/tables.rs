@@ -35,6 +35,11 @@ pub enum Key {
     Request(RequestId),
     Service(Arc<str>),
     Deployment(DeploymentId),
+    /// Signals of one name of one invocation.
+    Signals(InvocationId, Arc<str>),
+    Promise(ObjectKey, Arc<str>),
+    /// By the id of the key's run.
+    Workflow(InvocationId),
 }
 
 /// What a row holds; one variant for each kind of key that has a value.
@@ -57,6 +62,9 @@ pub enum Row {
     Request(crate::action::Answer),
     Service(Arc<crate::schema::Service>),
     Deployment(Arc<crate::schema::Deployment>),
+    Signals(Signals),
+    Promise(Promise),
+    Workflow(Workflow),
 }
 
 /// A set of rows that a scan yields, in the order of keys.
@@ -79,6 +87,8 @@ pub enum Prefix {
     Invocation,
     Service,
     Deployment,
+    Signals(InvocationId),
+    Promise(ObjectKey),
 }
 
 impl Prefix {
@@ -86,10 +96,11 @@ impl Prefix {
         match (self, key) {
             (Self::Journal(id), Key::Journal(other, _))
             | (Self::Open(id), Key::Open(other, _))
-            | (Self::Effect(Some(id)), Key::Effect(other, _)) => id == other,
-            (Self::State(object), Key::State(other, _)) | (Self::Inbox(object), Key::Inbox(other, _)) => {
-                object == other
-            }
+            | (Self::Effect(Some(id)), Key::Effect(other, _))
+            | (Self::Signals(id), Key::Signals(other, _)) => id == other,
+            (Self::State(object), Key::State(other, _))
+            | (Self::Inbox(object), Key::Inbox(other, _))
+            | (Self::Promise(object), Key::Promise(other, _)) => object == other,
             (Self::Outbox(destination), Key::Outbox(other, _)) => destination == other,
             (Self::Effect(None), Key::Effect(..))
             | (Self::Running, Key::Running(_))
@@ -196,6 +207,9 @@ typed! {
     dedup(source: PartitionId) -> Key::Dedup(source) => Dedup(u64);
     request(id: RequestId) -> Key::Request(id) => Request(crate::action::Answer);
     service(name: &Arc<str>) -> Key::Service(name.clone()) => Service(Arc<crate::schema::Service>);
+    signals(id: InvocationId, name: Arc<str>) -> Key::Signals(id, name) => Signals(Signals);
+    promise(object: &ObjectKey, name: Arc<str>) -> Key::Promise(object.clone(), name) => Promise(Promise);
+    workflow(run: InvocationId) -> Key::Workflow(run) => Workflow(Workflow);
     deployment(id: DeploymentId) -> Key::Deployment(id) => Deployment(Arc<crate::schema::Deployment>);
 }
 
@@ -224,4 +238,6 @@ pub enum TimerKind {
     PurgeJournal,
     /// A completed invocation is no longer kept.
     Purge,
+    /// Promises of a workflow's key that never ran are no longer kept; `id` is that of the run.
+    PurgeWorkflow,
 }

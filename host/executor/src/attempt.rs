@@ -2,10 +2,9 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use relight_core::{
-    DurationMs, Failure, InvocationId, Outcome,
+    DurationMs, InvocationId, Outcome,
     command::{AttemptError, AttemptErrorKind, Command},
     ids::FencingToken,
     replay::Replay,
@@ -18,7 +17,7 @@ use crate::{
     convert,
     deployments::Loaded,
     durable::Durable,
-    guest::{Guest, Role, ended},
+    guest::{Guest, Role, Stop, ended},
     log::{Lines, Source},
     runner::Shared,
     stats::Counter,
@@ -127,8 +126,11 @@ async fn run(
     let abort_timeout = Duration::from_millis(start.abort_timeout.0);
     let durable = Durable::new(start, replay, host, events, shared.clone());
     let (result, mut durable) = call(&shared, &loaded, durable, abort_timeout).await;
-    let finished =
-        result.and_then(|outcome| durable.finish(outcome).map_err(|stop| failed(&stop.into(), None)));
+    let finished = match result {
+        CallEnd::Returned(outcome) => durable.finish(outcome).map_err(|stop| failed(&stop.into(), None)),
+        CallEnd::StartsOver => return |shared| &shared.counters.attempts_started_over,
+        CallEnd::Failed(error) => Err(error),
+    };
     // The instance is gone: others may run while the output is on its way.
     drop(slot);
     let Err(error) = finished else { return |shared| &shared.counters.attempts_finished };
@@ -143,13 +145,21 @@ async fn run(
     }
 }
 
+/// How a handler's instance ended.
+enum CallEnd {
+    Returned(Outcome),
+    /// After an inline run; the end of the attempt is proposed.
+    StartsOver,
+    Failed(AttemptError),
+}
+
 /// Runs the handler in an instance that exists only as long as this call.
 async fn call(
     shared: &Arc<Shared>,
     loaded: &Loaded,
     durable: Durable,
     abort_timeout: Duration,
-) -> (Result<Outcome, AttemptError>, Box<Durable>) {
+) -> (CallEnd, Box<Durable>) {
     let durable = Box::new(durable);
     let identity = &durable.identity;
     let memory_bytes_max = shared.memory_bytes_max(&identity.deployment);
@@ -158,7 +168,7 @@ async fn call(
     let mut store = Guest::store(&shared.engine, memory_bytes_max, lines);
     let instance = match loaded.pre.instantiate_async(&mut store).await {
         Ok(instance) => instance,
-        Err(error) => return (Err(failed(&error, store.data().lines.last_error())), durable),
+        Err(error) => return (CallEnd::Failed(failed(&error, store.data().lines.last_error())), durable),
     };
     let (headers, input) = durable.input();
     let request = Request {
@@ -173,17 +183,18 @@ async fn call(
     let guest = store.into_data();
     let Role::Handler(durable) = guest.role else { unreachable!("the role was given above") };
     let result = match returned {
-        Ok(Ok(bytes)) => Ok(Ok(bytes)),
+        Ok(Ok(bytes)) => CallEnd::Returned(Ok(bytes)),
         Ok(Err(error)) => returned_error(error),
-        Err(error) => Err(failed(&error, guest.lines.last_error())),
+        Err(error) if matches!(error.downcast_ref(), Some(Stop::StartOver)) => CallEnd::StartsOver,
+        Err(error) => CallEnd::Failed(failed(&error, guest.lines.last_error())),
     };
     (result, durable)
 }
 
-fn returned_error(error: GuestError) -> Result<Outcome, AttemptError> {
+fn returned_error(error: GuestError) -> CallEnd {
     match error {
-        GuestError::Terminal(failure) => Ok(Err::<Bytes, Failure>(convert::failure(failure))),
-        GuestError::Retryable((message, retry_after)) => Err(AttemptError {
+        GuestError::Terminal(failure) => CallEnd::Returned(Err(convert::failure(failure))),
+        GuestError::Retryable((message, retry_after)) => CallEnd::Failed(AttemptError {
             kind: AttemptErrorKind::Retryable,
             message: convert::truncated(message, relight_core::limits::FAILURE_MESSAGE_CHARS_MAX),
             index: None,

@@ -14,9 +14,10 @@ use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use relight_core::{
     Incarnation, InvocationId, Operation, Outcome, Target, Timestamp,
-    command::{AttemptError, Command, Wait, WaitMode},
+    command::{AttemptError, Command, EffectError, Then, Wait, WaitMode},
     ids::{EntryIndex, FencingToken},
     replay::{GetError, Made, Replay, WaitError, Waited},
+    retry::RetryPolicy,
     runner::{AttemptEvent, AttemptStart, Host, StateView},
     schema::{Deployment, HandlerMode},
     tables::TablesError,
@@ -25,6 +26,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     guest::Stop,
+    http::AllowList,
     limits::{
         BUFFER_AGE_MAX, BUFFER_BYTES_MAX, BUFFER_ENTRIES_MAX, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_ENTRIES_MAX,
     },
@@ -56,8 +58,16 @@ pub(crate) struct Durable {
     /// When the oldest operation of the buffer was made.
     buffered_since: Option<Instant>,
     in_flight: InFlight,
+    run: Option<LiveRun>,
     /// `None`: as the executor sees fit.
     linger: Option<Duration>,
+}
+
+/// An inline run between its start and its end.
+pub(crate) struct LiveRun {
+    pub name: String,
+    pub retry: RetryPolicy,
+    pub allow: AllowList,
 }
 
 /// Operations that are proposed but not accepted.
@@ -120,6 +130,7 @@ impl Durable {
             random: None,
             buffered_since: None,
             in_flight: InFlight::default(),
+            run: None,
             linger,
         }
     }
@@ -143,6 +154,11 @@ impl Durable {
 
     pub fn callee(&self, index: EntryIndex) -> Option<InvocationId> {
         self.replay.callee(index)
+    }
+
+    /// Whether the target is the run of a workflow.
+    pub fn runs_once(&self, target: &Target) -> bool {
+        self.host.runs_once(target)
     }
 
     /// The next bytes of the stream that belongs to this life of the invocation.
@@ -206,8 +222,53 @@ impl Durable {
         self.replay.value(index)
     }
 
+    /// The inline run whose work is being done.
+    pub fn live_run(&self) -> Option<&LiveRun> {
+        self.run.as_ref()
+    }
+
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Begins an inline run: its recorded result, or `None` when the work is to be done now. Then everything made so
+    /// far is accepted: real work stands on nothing that could vanish.
+    pub async fn start_run(&mut self, run: LiveRun) -> Result<Option<Outcome>, Stop> {
+        if let Some(outcome) = self.replay.start_run(&run.name)? {
+            return Ok(Some(outcome));
+        }
+        self.flush();
+        self.take_events()?;
+        while !self.replay.is_accepted() {
+            if let Some(event) = self.next_event(None).await {
+                self.apply(event)?;
+            }
+        }
+        self.run = Some(run);
+        Ok(None)
+    }
+
+    /// The work of the live run is done. The attempt ends with its result.
+    pub fn finish_run(&mut self, outcome: Outcome) -> Result<(), Stop> {
+        let run = self.run.take().expect("the caller has seen the live run");
+        self.replay.make(self.shared.now(), Operation::Run { name: run.name, outcome })?;
+        self.propose_batch(Then::StartOver);
+        Ok(())
+    }
+
+    /// The work of the live run has failed. The attempt ends; the run's policy says when there is another.
+    pub fn fail_run(&mut self, error: EffectError) {
+        let LiveRun { name, retry, .. } = self.run.take().expect("the caller has seen the live run");
+        let Identity { id, token, .. } = self.identity;
+        let operations = self.replay.operations();
+        self.host.propose(Command::RunFailed { id, token, operations, name, error, retry });
+    }
+
     /// The handler has returned: its output is proposed with all that is buffered.
     pub fn finish(&mut self, outcome: Outcome) -> Result<(), Stop> {
+        if let Some(run) = &self.run {
+            return Err(Stop::Misuse(format!("the handler returned inside the run `{}`", run.name)));
+        }
         self.replay.finish(self.shared.now(), outcome)?;
         self.flush();
         Ok(())
@@ -316,6 +377,10 @@ impl Durable {
     }
 
     fn flush(&mut self) {
+        self.propose_batch(Then::GoOn);
+    }
+
+    fn propose_batch(&mut self, then: Then) {
         self.buffered_since = None;
         let bytes = self.replay.buffered_bytes();
         let Some((first, entries)) = self.replay.take_batch() else { return };
@@ -327,7 +392,7 @@ impl Durable {
             bytes,
         });
         let Identity { id, token, .. } = self.identity;
-        self.host.propose(Command::Append { id, token, first, entries });
+        self.host.propose(Command::Append { id, token, first, entries, then });
     }
 }
 

@@ -51,6 +51,9 @@ pub(crate) enum Stop {
     /// The guest broke a rule of the contract.
     #[error("{0}")]
     Misuse(String),
+    /// An inline run is over, and so is its instance; another attempt goes on.
+    #[error("the attempt goes on in another instance")]
+    StartOver,
     /// The host's fault, not the guest's.
     #[error("{0}")]
     Host(String),
@@ -99,6 +102,18 @@ impl Guest {
 
     /// The role of a handler, for the imports that need it. Counts as a host call.
     pub fn handler(&mut self, import: &str) -> Result<&mut Durable, Stop> {
+        let durable = self.handler_or_run(import)?;
+        match durable.live_run() {
+            None => Ok(durable),
+            Some(run) => Err(Stop::Misuse(format!(
+                "`{import}` is not available inside the run `{}`: finish it first",
+                run.name
+            ))),
+        }
+    }
+
+    /// The role of a handler, whether or not it is in the middle of a run. Counts as a host call.
+    pub fn handler_or_run(&mut self, import: &str) -> Result<&mut Durable, Stop> {
         self.cpu.host_call();
         match &mut self.role {
             Role::Handler(durable) => Ok(durable),

@@ -2,6 +2,7 @@
 
 mod context;
 mod http;
+mod inline_run;
 mod log;
 mod ops;
 mod state;

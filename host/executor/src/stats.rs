@@ -11,6 +11,8 @@ pub struct ExecutorStats {
     /// Trap, limit or retryable error.
     pub attempts_failed: u64,
     pub attempts_mismatched: u64,
+    /// Inline runs whose result or failure was proposed.
+    pub attempts_started_over: u64,
     /// The host could not run it.
     pub attempts_faulted: u64,
     /// Dropped by the leader: suspended, killed, fenced.
@@ -48,6 +50,7 @@ counters!(
     attempts_finished,
     attempts_failed,
     attempts_mismatched,
+    attempts_started_over,
     attempts_faulted,
     attempts_dropped,
     suspensions_proposed,

@@ -16,6 +16,10 @@ pub(crate) enum Repeat {
     Harmless,
     /// A second invocation beside this one.
     Again(InvocationId),
+    /// A refusal when the first was accepted: this one runs once.
+    Once(InvocationId),
+    /// A second value beside the first.
+    Another,
 }
 
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
@@ -90,6 +94,17 @@ fn unavailable(error: DoorError, uncertain: bool, repeat: Repeat) -> Rejection {
             );
             Rejection::Unavailable { message, id: Some(id) }
         }
+        (true, Repeat::Once(id)) => {
+            let message = format!(
+                "{cause}; the request may have been accepted as `{id}`, where its result can be attached to; a retry is \
+                 safe, it is refused if it was"
+            );
+            Rejection::Unavailable { message, id: Some(id) }
+        }
+        (true, Repeat::Another) => {
+            let message = format!("{cause}; the value may have been sent; a retry could send it twice");
+            Rejection::Unavailable { message, id: None }
+        }
     }
 }
 
@@ -101,7 +116,14 @@ impl From<Refusal> for Rejection {
                 Self::NotFound(message)
             }
             Refusal::PayloadDiffers(_) => Self::PayloadDiffers(message),
-            Refusal::AlreadyCompleted(_) | Refusal::KindChanged { .. } => Self::Conflict(message),
+            Refusal::NotAWorkflow(_) => Self::Bad(message),
+            Refusal::TooManySignals(_) => Self::TooManySignals(message),
+            Refusal::AlreadyCompleted(_)
+            | Refusal::PromiseCompleted { .. }
+            | Refusal::NotCompleted(_)
+            | Refusal::NotStarted(_)
+            | Refusal::UnknownDeployment(_)
+            | Refusal::KindChanged { .. } => Self::Conflict(message),
         }
     }
 }
@@ -112,14 +134,15 @@ mod tests {
 
     use super::*;
 
-    const AGAIN: Repeat = Repeat::Again(InvocationId { key: PartitionKey(7), unique: 9 });
+    const ID: InvocationId = InvocationId { key: PartitionKey(7), unique: 9 };
+    const AGAIN: Repeat = Repeat::Again(ID);
 
     #[track_caller]
     fn check(error: DoorError, uncertain: bool, repeat: Repeat, words: &str) {
         match unavailable(error, uncertain, repeat) {
             Rejection::Unavailable { message, id } => {
                 assert!(message.contains(words), "{message}");
-                assert_eq!(id.is_some(), message.contains("run it twice"));
+                assert_eq!(id.is_some(), message.contains("may have been accepted"));
             }
             other => panic!("{other:?}"),
         }
@@ -135,6 +158,9 @@ mod tests {
         check(DoorError::ShuttingDown, false, AGAIN, "run it twice");
         check(DoorError::ShuttingDown, false, Repeat::Harmless, "it is safe to retry");
         check(DoorError::Overloaded, true, AGAIN, "run it twice");
+        check(DoorError::Unknown, true, Repeat::Once(InvocationId { unique: 1, ..ID }), "a retry is safe");
+        check(DoorError::Unknown, true, Repeat::Another, "could send it twice");
+        check(DoorError::NoLeader, false, Repeat::Another, "nothing was accepted, it is safe to retry");
         assert_eq!(unavailable(DoorError::Overloaded, false, AGAIN), Rejection::TooManyRequests);
     }
 }

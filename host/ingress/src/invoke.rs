@@ -8,7 +8,7 @@ use hyper::{
     http::request::Parts,
 };
 use relight_core::{
-    Answer, Command, DurationMs, Handler, InvocationId, Service, Target, Timestamp,
+    Answer, Command, DurationMs, Handler, HandlerMode, InvocationId, Service, Target, Timestamp,
     command::{NewInvocation, Origin},
     ids::PartitionKey,
     placement,
@@ -43,7 +43,14 @@ impl Ingress {
         route: Invoke<'_>,
     ) -> Result<Reply, Rejection> {
         let (service, handler) = find(schema, &route)?;
+        let runs_once = handler.mode == HandlerMode::Workflow;
         let idempotency_key = request::idempotency_key(&parts.headers)?;
+        if runs_once && idempotency_key.is_some() {
+            return Err(Rejection::Bad(format!(
+                "`{}` of workflow `{}` runs once per key: it takes no `idempotency-key`",
+                handler.name, service.name
+            )));
+        }
         let headers = request::headers(&parts.headers)?;
         if !body.is_end_stream() {
             request::check_content_type(handler, &parts.headers)?;
@@ -63,13 +70,21 @@ impl Ingress {
             }
             InvokeMode::Send { delay: None } | InvokeMode::Call => None,
         };
-        let id = self.new_id(&target, idempotency_key);
-        let repeat = if idempotency_key.is_some() { Repeat::Harmless } else { Repeat::Again(id) };
+        let id = match target.object() {
+            Some(object) if runs_once => placement::workflow_id(&object.service, &object.key),
+            _ => self.new_id(&target, idempotency_key),
+        };
+        let repeat = match idempotency_key {
+            Some(_) => Repeat::Harmless,
+            None if runs_once => Repeat::Once(id),
+            None => Repeat::Again(id),
+        };
         let idempotency_key = idempotency_key.map(str::to_owned);
         let origin = Origin::Ingress;
         let invocation = NewInvocation { id, target, input, headers, idempotency_key, due, origin };
         let command = Command::Invoke { request: self.request_id(), invocation };
         match route.mode {
+            InvokeMode::Call if runs_once => self.run(id, command, repeat, service, handler).await,
             InvokeMode::Call => self.call(id, command, repeat, handler).await,
             InvokeMode::Send { .. } => self.send(id, command, repeat).await,
         }
@@ -93,6 +108,40 @@ impl Ingress {
         }
     }
 
+    /// Calls the run of a workflow. One that exists already is a conflict, and that is said before it has ended.
+    async fn run(
+        &self,
+        id: InvocationId,
+        command: Command,
+        repeat: Repeat,
+        service: &Service,
+        handler: &Handler,
+    ) -> Result<Reply, Rejection> {
+        let partition = self.inner.partitions.of(id.key);
+        let content_type = handler.output.content_type.as_deref();
+        if service.policies(handler).idempotency_retention == DurationMs::ZERO {
+            // Nothing is kept to attach to: the result must be waited for from the start.
+            let called = self.persist(repeat, || partition.call(command.clone()));
+            return match self.until_closing(repeat, called).await? {
+                Called::Refused(refusal) => Err(refusal.into()),
+                Called::Finished { previously: true, .. } => Err(has_run(id)),
+                Called::Finished { outcome, .. } => Ok(Reply::outcome(id, outcome, content_type)),
+            };
+        }
+        let accepted = self.persist(repeat, || partition.command(command.clone()));
+        match self.until_closing(repeat, accepted).await? {
+            Answer::Accepted { previously: false, .. } => {}
+            Answer::Accepted { .. } => return Err(has_run(id)),
+            Answer::Refused(refusal) => return Err(refusal.into()),
+            other => return Err(unexpected(&other)),
+        }
+        let finished = self.persist(repeat, || partition.attach(id));
+        match self.until_closing(repeat, finished).await? {
+            Some(finished) => Ok(Reply::outcome(id, finished.outcome, content_type)),
+            None => Err(Rejection::NotFound(format!("the workflow has ended and `{id}` was purged"))),
+        }
+    }
+
     async fn send(&self, id: InvocationId, command: Command, repeat: Repeat) -> Result<Reply, Rejection> {
         let partition = self.inner.partitions.of(id.key);
         let sent = self.persist(repeat, || partition.command(command.clone()));
@@ -106,7 +155,7 @@ impl Ingress {
                 Ok(Reply::json(StatusCode::ACCEPTED, Some(id), &sent))
             }
             Answer::Refused(refusal) => Err(refusal.into()),
-            other => Err(Rejection::Internal(format!("an invocation was answered with {other:?}"))),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -120,6 +169,14 @@ impl Ingress {
         let unique = (u128::from(self.now().0) << 80) | (rand::random::<u128>() >> 48);
         InvocationId { key, unique }
     }
+}
+
+fn has_run(id: InvocationId) -> Rejection {
+    Rejection::Conflict(format!("workflow already run as `{id}`; attach to it for its result"))
+}
+
+fn unexpected(answer: &Answer) -> Rejection {
+    Rejection::Internal(format!("an invocation was answered with {answer:?}"))
 }
 
 fn find<'s>(schema: &'s Schema, route: &Invoke<'_>) -> Result<(&'s Service, &'s Handler), Rejection> {

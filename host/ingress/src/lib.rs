@@ -10,11 +10,11 @@
 //!
 //! Architecture invariant: JSON forms and HTTP types stay in this crate; core types are not serialised.
 
-mod awakeable;
 mod door;
 mod invoke;
 mod reply;
 mod request;
+mod resolve;
 mod result;
 mod route;
 mod stats;
@@ -22,7 +22,7 @@ mod stats;
 use std::{fmt, sync::Arc, time::Duration};
 
 use hyper::StatusCode;
-use relight_core::{RequestId, Timestamp};
+use relight_core::{RequestId, Timestamp, value::ObjectKey};
 use relight_http::{Handler, Request, Response, Shutdown, body::BodyLimits};
 use relight_partition::{Clock, Partitions, Schema};
 use serde::Serialize;
@@ -146,6 +146,11 @@ impl Ingress {
             Route::Result(wait, reference) => self.result(wait, &reference).await,
             Route::ByBody(verb) => self.by_body(&parts, body, verb).await,
             Route::Awakeable { id, resolution } => self.awakeable(&parts, body, id, resolution).await,
+            Route::Signal { to, name, resolution } => self.signal(&parts, body, to, &name, resolution).await,
+            Route::Promise { workflow, key, name, resolution } => {
+                let workflow = ObjectKey { service: (&*workflow).into(), key: (&*key).into() };
+                self.promise(&parts, body, workflow, &name, resolution).await
+            }
         };
         (label, reply)
     }
@@ -190,6 +195,8 @@ impl Label {
             Route::Result(Wait::Output, _) | Route::ByBody(ByBody::Result(Wait::Output)) => Self::Output,
             Route::ByBody(ByBody::Lookup) => Self::Lookup,
             Route::Awakeable { .. } => Self::Awakeable,
+            Route::Signal { .. } => Self::Signal,
+            Route::Promise { .. } => Self::Promise,
             Route::Health => Self::Health,
         }
     }

@@ -57,6 +57,7 @@ pub(crate) enum Rejection {
     PayloadDiffers(String),
     Conflict(String),
     TooManyRequests,
+    TooManySignals(String),
     NotCompleted(InvocationId),
     Unavailable { message: String, id: Option<InvocationId> },
     Internal(String),
@@ -184,7 +185,7 @@ impl Rejection {
             Self::ContentType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::PayloadDiffers(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyRequests | Self::TooManySignals(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotCompleted(_) => StatusCode::from_u16(NOT_COMPLETED).expect("470 is a status code"),
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -201,6 +202,7 @@ impl Rejection {
             | Self::NotFound(message)
             | Self::Conflict(message)
             | Self::PayloadDiffers(message)
+            | Self::TooManySignals(message)
             | Self::Internal(message)
             | Self::Unavailable { message, .. } => message.clone(),
             Self::TooSlow => "the body came too slowly".to_owned(),
@@ -283,6 +285,7 @@ mod tests {
             (Rejection::ContentType { got: "a/b".to_owned(), declared }, 415, "`a/b`"),
             (Rejection::PayloadDiffers("differs".to_owned()), 422, "differs"),
             (Rejection::TooManyRequests, 429, "safe to retry"),
+            (Rejection::TooManySignals("signals".to_owned()), 429, "signals"),
             (Rejection::NotCompleted(ID), 470, "not completed"),
             (Rejection::Unavailable { message: "later".to_owned(), id: None }, 503, "later"),
         ] {

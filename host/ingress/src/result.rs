@@ -22,7 +22,7 @@ use crate::{
 #[serde(tag = "target", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum TargetBody {
     Invocation { invocation_id: String },
-    Workflow {},
+    Workflow { workflow_name: String, workflow_key: String },
     IdempotentInvocation { service: String, key: Option<String>, handler: String, idempotency_key: String },
 }
 
@@ -126,6 +126,7 @@ impl Reference<'_> {
                 };
                 placement::idempotent_id(&target, idempotency_key)
             }
+            Self::Workflow { service, key } => placement::workflow_id(service, key),
         }
     }
 }
@@ -138,7 +139,9 @@ fn parse(body: &[u8]) -> Result<Reference<'static>, Rejection> {
             let id = invocation_id.parse().map_err(|error| Rejection::Bad(format!("bad id: {error}")))?;
             Ok(Reference::Id(id))
         }
-        TargetBody::Workflow {} => Err(Rejection::Bad("not supported yet: workflow".to_owned())),
+        TargetBody::Workflow { workflow_name, workflow_key } => {
+            Ok(Reference::Workflow { service: workflow_name.into(), key: workflow_key.into() })
+        }
         TargetBody::IdempotentInvocation { service, key, handler, idempotency_key } => {
             Ok(Reference::Idempotent {
                 service: service.into(),
@@ -170,6 +173,9 @@ mod tests {
         let body = br#"{"target":"idempotentInvocation","service":"S","key":"k","handler":"h","idempotencyKey":"i"}"#;
         let target = Target { key: Some("k".into()), ..target };
         assert_eq!(parse(body).expect("a target").id(), placement::idempotent_id(&target, "i"));
+
+        let body = br#"{"target":"workflow","workflowName":"W","workflowKey":"k"}"#;
+        assert_eq!(parse(body).expect("a target").id(), placement::workflow_id("W", "k"));
     }
 
     #[test]
@@ -180,7 +186,7 @@ mod tests {
             (r#"{"target":"nothing"}"#, "nothing"),
             (r#"{"target":"invocation"}"#, "invocationId"),
             (r#"{"target":"invocation","invocationId":"inv_1"}"#, "bad id"),
-            (r#"{"target":"workflow","workflowName":"W","workflowKey":"k"}"#, "not supported yet: workflow"),
+            (r#"{"target":"workflow","workflowName":"W"}"#, "workflowKey"),
         ] {
             let Err(Rejection::Bad(message)) = parse(body.as_bytes()) else { panic!("{body} is accepted") };
             assert!(message.contains(words), "{message}");

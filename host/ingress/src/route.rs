@@ -2,10 +2,10 @@
 //!
 //! Whether the handler exists and whether the body fits it is decided in `invoke.rs`.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use hyper::Method;
-use relight_core::{AwakeableId, InvocationId, ServiceKind};
+use relight_core::{AwakeableId, InvocationId, ParseIdError, ServiceKind};
 use relight_http::{
     path::{Segments, decode, parameters},
     time::parse_duration,
@@ -21,6 +21,17 @@ pub enum Route<'p> {
     ByBody(ByBody),
     Awakeable {
         id: AwakeableId,
+        resolution: Resolution,
+    },
+    Signal {
+        to: InvocationId,
+        name: Cow<'p, str>,
+        resolution: Resolution,
+    },
+    Promise {
+        workflow: Cow<'p, str>,
+        key: Cow<'p, str>,
+        name: Cow<'p, str>,
         resolution: Resolution,
     },
     Health,
@@ -71,6 +82,11 @@ pub enum Reference<'p> {
         key: Option<Cow<'p, str>>,
         handler: Cow<'p, str>,
         idempotency_key: Cow<'p, str>,
+    },
+    /// The run of a workflow's key.
+    Workflow {
+        service: Cow<'p, str>,
+        key: Cow<'p, str>,
     },
 }
 
@@ -129,11 +145,44 @@ fn own<'p>(
         ["output", id] => result(method, Wait::Output, || invocation_id(id)),
         ["invocation", ref reference @ .., "attach"] => result(method, Wait::Attach, || older(reference)),
         ["invocation", ref reference @ .., "output"] => result(method, Wait::Output, || older(reference)),
-        ["workflow", _, _, "attach" | "output"] => {
-            Err(RouteError::Bad("not supported yet: workflow".to_owned()))
+        ["workflow", name, key, "attach"] => result(method, Wait::Attach, || workflow(name, key)),
+        ["workflow", name, key, "output"] => result(method, Wait::Output, || workflow(name, key)),
+        [what, ref named @ .., "resolve"] => resolve(method, what, named, Resolution::Resolve, kind),
+        [what, ref named @ .., "reject"] => resolve(method, what, named, Resolution::Reject, kind),
+        _ => Err(RouteError::NotFound),
+    }
+}
+
+/// What waits for a value from outside.
+fn resolve<'p>(
+    method: &Method,
+    what: &str,
+    named: &[&'p str],
+    resolution: Resolution,
+    kind: impl Fn(&str) -> Option<ServiceKind>,
+) -> Result<Route<'p>, RouteError> {
+    match (what, named) {
+        ("awakeables" | "a", &[id]) => {
+            post(method)?;
+            Ok(Route::Awakeable { id: id_of(id)?, resolution })
         }
-        ["awakeables" | "a", id, "resolve"] => awakeable(method, id, Resolution::Resolve),
-        ["awakeables" | "a", id, "reject"] => awakeable(method, id, Resolution::Reject),
+        ("signals", &[to, name]) => {
+            post(method)?;
+            Ok(Route::Signal { to: id_of(to)?, name: text(name)?, resolution })
+        }
+        ("promises", &[workflow, key, name]) => {
+            post(method)?;
+            let workflow = text(workflow)?;
+            match kind(&workflow) {
+                Some(ServiceKind::Workflow) => {}
+                Some(other) => {
+                    let message = format!("`{workflow}` is a {other}: only workflows have promises");
+                    return Err(RouteError::Bad(message));
+                }
+                None => return Err(RouteError::UnknownService(workflow.into_owned())),
+            }
+            Ok(Route::Promise { workflow, key: text(key)?, name: text(name)?, resolution })
+        }
         _ => Err(RouteError::NotFound),
     }
 }
@@ -156,16 +205,16 @@ fn invoke<'p>(
     let (service, rest) = segments.split_first().ok_or(RouteError::NotFound)?;
     let service = text(service)?;
     let kind = kind(&service).ok_or_else(|| RouteError::UnknownService(service.clone().into_owned()))?;
-    let keyed = kind == ServiceKind::VirtualObject;
+    let keyed = kind != ServiceKind::Service;
     let (key, handler, suffix) = match *rest {
         [handler, ref suffix @ ..] if !keyed => (None, handler, suffix),
         [key, handler, ref suffix @ ..] if keyed => (Some(text(key)?), handler, suffix),
-        _ => return Err(bad_target(&service, keyed)),
+        _ => return Err(bad_target(&service, kind)),
     };
     let sends = match (form, suffix) {
         (Form::Bare | Form::Call, []) => false,
         (Form::Send, []) | (Form::Bare, ["send"]) => true,
-        _ => return Err(bad_target(&service, keyed)),
+        _ => return Err(bad_target(&service, kind)),
     };
     allow(method, &[Method::GET, Method::POST], "GET, POST")?;
     let mode = match (sends, delay(query)?) {
@@ -179,14 +228,11 @@ fn invoke<'p>(
     Ok(Route::Invoke(Invoke { mode, service, key, handler: text(handler)? }))
 }
 
-fn bad_target(service: &str, keyed: bool) -> RouteError {
-    RouteError::Bad(if keyed {
-        format!(
-            "bad path: `{service}` is a virtual object, its handlers are at /{service}/{{key}}/{{handler}}"
-        )
-    } else {
-        format!("bad path: `{service}` is a service, its handlers are at /{service}/{{handler}}")
-    })
+fn bad_target(service: &str, kind: ServiceKind) -> RouteError {
+    let key = if kind == ServiceKind::Service { "" } else { "{key}/" };
+    RouteError::Bad(format!(
+        "bad path: `{service}` is a {kind}, its handlers are at /{service}/{key}{{handler}}"
+    ))
 }
 
 fn delay(query: Option<&str>) -> Result<Option<Duration>, RouteError> {
@@ -226,15 +272,16 @@ fn older<'p>(segments: &[&'p str]) -> Result<Reference<'p>, RouteError> {
     })
 }
 
-fn invocation_id(segment: &str) -> Result<Reference<'static>, RouteError> {
-    let id = text(segment)?.parse().map_err(|error| RouteError::Bad(format!("bad id: {error}")))?;
-    Ok(Reference::Id(id))
+fn workflow<'p>(name: &'p str, key: &'p str) -> Result<Reference<'p>, RouteError> {
+    Ok(Reference::Workflow { service: text(name)?, key: text(key)? })
 }
 
-fn awakeable(method: &Method, id: &str, resolution: Resolution) -> Result<Route<'static>, RouteError> {
-    post(method)?;
-    let id = text(id)?.parse().map_err(|error| RouteError::Bad(format!("bad id: {error}")))?;
-    Ok(Route::Awakeable { id, resolution })
+fn invocation_id(segment: &str) -> Result<Reference<'static>, RouteError> {
+    id_of(segment).map(Reference::Id)
+}
+
+fn id_of<T: FromStr<Err = ParseIdError>>(segment: &str) -> Result<T, RouteError> {
+    text(segment)?.parse().map_err(|error: ParseIdError| RouteError::Bad(format!("bad id: {error}")))
 }
 
 /// A segment decoded; an empty one means that something is missing, such as a key.

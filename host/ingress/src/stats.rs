@@ -29,17 +29,21 @@ pub(crate) enum Label {
     Output,
     Lookup,
     Awakeable,
+    Signal,
+    Promise,
     Health,
     Other,
 }
 
-const LABELS: [(Label, &str); 8] = [
+const LABELS: [(Label, &str); 10] = [
     (Label::Call, "call"),
     (Label::Send, "send"),
     (Label::Attach, "attach"),
     (Label::Output, "output"),
     (Label::Lookup, "lookup"),
     (Label::Awakeable, "awakeable"),
+    (Label::Signal, "signal"),
+    (Label::Promise, "promise"),
     (Label::Health, "health"),
     (Label::Other, "other"),
 ];

@@ -6,13 +6,16 @@ use relight_core::action::Answer;
 use relight_core::command::Command;
 use relight_core::ids::{InvocationId, LeaderEpoch, Lsn, PartitionId, RequestId};
 use relight_core::runner::{Host, Work};
+use relight_core::schema::HandlerMode;
 use relight_core::tables::ReadTables;
+use relight_core::value::Target;
 use relight_log::{Leadership, ReadError};
 use relight_storage::WriteError;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::handle::{Called, DoorError, Finished};
 use crate::proposer::Appended;
+use crate::schema::Schema;
 use crate::transport::Delivery;
 
 pub type Reply<T> = oneshot::Sender<Result<T, DoorError>>;
@@ -82,17 +85,25 @@ pub struct EpochHost {
     pub partition: PartitionId,
     pub epoch: LeaderEpoch,
     pub mailbox: Mailbox,
+    pub schema: watch::Receiver<Arc<Schema>>,
 }
 
 impl EpochHost {
-    pub fn shared(partition: PartitionId, epoch: LeaderEpoch, mailbox: Mailbox) -> Arc<dyn Host> {
-        Arc::new(Self { partition, epoch, mailbox })
+    pub fn shared(self) -> Arc<dyn Host> {
+        Arc::new(self)
     }
 }
 
 impl Host for EpochHost {
     fn partition(&self) -> PartitionId {
         self.partition
+    }
+
+    fn runs_once(&self, target: &Target) -> bool {
+        let schema = self.schema.borrow();
+        let handler =
+            schema.services.get(&target.service).and_then(|service| service.handler(&target.handler));
+        handler.is_some_and(|handler| handler.mode == HandlerMode::Workflow)
     }
 
     fn propose(&self, command: Command) {

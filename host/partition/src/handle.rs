@@ -198,9 +198,15 @@ pub(crate) fn request_id(command: &Command) -> Option<RequestId> {
         | Command::ResolveAwakeable { request, .. }
         | Command::Cancel { request, .. }
         | Command::Kill { request, .. }
+        | Command::SendSignal { request, .. }
+        | Command::CompletePromise { request, .. }
+        | Command::Pause { request, .. }
+        | Command::Resume { request, .. }
+        | Command::Purge { request, .. }
         | Command::Deploy { request, .. } => Some(*request),
         Command::AnnounceLeader { .. }
         | Command::Append { .. }
+        | Command::RunFailed { .. }
         | Command::Suspend { .. }
         | Command::AttemptFailed { .. }
         | Command::EffectCompleted { .. }

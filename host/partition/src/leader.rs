@@ -10,6 +10,7 @@ use relight_core::runner::{Host, Runner, Work};
 use relight_core::tables::TablesError;
 use relight_core::value::Timestamp;
 use relight_storage::PartitionTables;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::attempts::{Attempts, Left, StartContext};
@@ -18,6 +19,7 @@ use crate::event::{EpochHost, Mailbox};
 use crate::limits::{READY_MAX, TIMER_RECHECK_AFTER};
 use crate::outbox::Outbox;
 use crate::proposer::Proposer;
+use crate::schema::Schema;
 use crate::status::Stats;
 use crate::timers::Timers;
 use crate::transport::{Delivery, Transport};
@@ -39,10 +41,11 @@ impl Leader {
         epoch: LeaderEpoch,
         tables: &PartitionTables,
         mailbox: Mailbox,
+        schema: watch::Receiver<Arc<Schema>>,
     ) -> Result<Self, TablesError> {
         let mut leader = Self {
             epoch,
-            host: EpochHost::shared(partition.id, epoch, mailbox),
+            host: EpochHost { partition: partition.id, epoch, mailbox, schema }.shared(),
             attempts: Attempts::new(READY_MAX),
             effects: Effects::new(READY_MAX),
             timers: Timers::load(tables)?,

@@ -252,7 +252,11 @@ fn message_bytes(message: &Message) -> usize {
             Message::Complete { value: Value::Failure(failure), .. } => failure.message.len(),
             Message::Complete { value: Value::Void, .. } => 0,
             Message::ResolveAwakeable { outcome, .. } => outcome_bytes(outcome),
-            Message::CancelCallee { .. } | Message::KillCallee { .. } => 0,
+            Message::SendSignal { name, outcome, .. } => name.len() + outcome_bytes(outcome),
+            Message::CancelCallee { .. }
+            | Message::KillCallee { .. }
+            | Message::Attach { .. }
+            | Message::Cancel { .. } => 0,
             // Rare, and never many: each travels alone.
             Message::Schema { .. } => DELIVERY_BYTES_MAX,
         }

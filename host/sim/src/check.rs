@@ -62,7 +62,7 @@ fn check(tables: &SimTables, key: &Key) -> Result<(), Violation> {
                     let effect = tables.has(&Key::Effect(*id, *index));
                     must!(effect, "{id} waits for effect {index}, which is gone");
                 }
-                OpenKind::Call { .. } | OpenKind::Awakeable => {}
+                OpenKind::Call { .. } | OpenKind::Awakeable | OpenKind::Signal { .. } | OpenKind::Value => {}
             }
         }
         (Key::Effect(id, index), Some(Row::Effect(effect))) => {

@@ -132,7 +132,13 @@ impl Instance {
     /// Operations that were made and not proposed.
     pub fn flush(&mut self) -> Option<Command> {
         let (id, token) = (self.id, self.token);
-        self.replay.take_batch().map(|(first, entries)| Command::Append { id, token, first, entries })
+        self.replay.take_batch().map(|(first, entries)| Command::Append {
+            id,
+            token,
+            first,
+            entries,
+            then: relight_core::command::Then::GoOn,
+        })
     }
 
     fn wrong(&self, error: &dyn std::fmt::Display) -> Violation {

@@ -68,7 +68,7 @@ impl Oracle {
             return Err(Violation(format!("record {} of partition {partition} has changed", record.lsn)));
         }
         match &record.command {
-            Command::Append { id, token, first, entries } => {
+            Command::Append { id, token, first, entries, .. } => {
                 let meta = tables.meta()?.unwrap_or_default();
                 let Some(invocation) = tables.invocation(*id)? else { return Ok(()) };
                 let accepted = token.epoch == meta.epoch && invocation.attempt() == Some(token.attempt);

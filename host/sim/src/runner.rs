@@ -15,7 +15,7 @@ use crate::world::{World, Zombie};
 
 impl World {
     pub fn act_on_ticket(&mut self, p: usize, command: &Command) -> Result<(), Violation> {
-        let Command::Append { id, token, first, entries } = command else { return Ok(()) };
+        let Command::Append { id, token, first, entries, .. } = command else { return Ok(()) };
         for (index, entry) in (first.0..).map(EntryIndex).zip(entries) {
             if let Operation::Effect { .. } = entry.operation {
                 let run = EffectRun { id: *id, incarnation: token.attempt, index, token: *token };

@@ -93,5 +93,7 @@ fn start(prefix: &Prefix) -> Key {
         Prefix::Invocation => Key::Invocation(ID),
         Prefix::Service => Key::Service(empty()),
         Prefix::Deployment => Key::Deployment(DeploymentId(0)),
+        Prefix::Signals(id) => Key::Signals(*id, empty()),
+        Prefix::Promise(object) => Key::Promise(object.clone(), empty()),
     }
 }

@@ -2,7 +2,10 @@
 
 use relight_core::{
     Command, Entry, JournalItem, Message, Notification, Operation,
-    command::{AttemptError, AttemptErrorKind, Caller, EffectError, NewInvocation, Origin, Wait, WaitMode},
+    command::{
+        AttachMode, AttemptError, AttemptErrorKind, Caller, EffectError, NewInvocation, Origin, Purge, Then,
+        Wait, WaitMode,
+    },
     journal::{Call, NotificationKind},
     tables::{TimerKey, TimerKind},
 };
@@ -19,7 +22,7 @@ stored_enum!(Command {
     4 => Cancel { request, id },
     5 => Kill { request, id },
     6 => Deploy { request, deployment, services },
-    7 => Append { id, token, first, entries },
+    7 => Append { id, token, first, entries, then },
     8 => Suspend { id, token, wait },
     9 => AttemptFailed { id, token, error },
     10 => EffectCompleted { id, incarnation, index, token, outcome },
@@ -27,6 +30,12 @@ stored_enum!(Command {
     12 => TimerFired { timer },
     13 => Deliver { source, first, messages },
     14 => TruncateOutbox { destination, upto },
+    15 => SendSignal { request, to, name, outcome },
+    16 => CompletePromise { request, workflow, name, outcome },
+    17 => Pause { request, id },
+    18 => Resume { request, id, deployment },
+    19 => Purge { request, id, what },
+    20 => RunFailed { id, token, operations, name, error, retry },
 });
 
 stored_enum!(Message {
@@ -36,6 +45,9 @@ stored_enum!(Message {
     4 => CancelCallee { id, caller },
     5 => KillCallee { id, caller },
     6 => Schema { deployment, services },
+    7 => SendSignal { to, name, outcome },
+    8 => Attach { id, caller, mode },
+    9 => Cancel { id },
 });
 
 stored_enum!(Operation {
@@ -53,6 +65,15 @@ stored_enum!(Operation {
     12 => ResolveAwakeable { id, outcome },
     13 => CancelDelivered,
     14 => Output { outcome },
+    15 => Signal { name },
+    16 => SendSignal { to, name, outcome },
+    17 => Promise { name },
+    18 => PromisePeek { name },
+    19 => PromiseComplete { name, outcome },
+    20 => Attach { id },
+    21 => PeekOutput { id },
+    22 => CancelInvocation { id },
+    23 => Run { name, outcome },
 });
 
 stored_enum!(NotificationKind {
@@ -90,6 +111,22 @@ stored_enum!(TimerKind {
     4 => RetryEffect(index),
     5 => PurgeJournal,
     6 => Purge,
+    7 => PurgeWorkflow,
+});
+
+stored_enum!(Then {
+    1 => GoOn,
+    2 => StartOver,
+});
+
+stored_enum!(Purge {
+    1 => Invocation,
+    2 => Journal,
+});
+
+stored_enum!(AttachMode {
+    1 => Wait,
+    2 => Peek,
 });
 
 stored_struct! {

@@ -39,6 +39,9 @@ const DEDUP: u8 = 0x68;
 const REQUEST: u8 = 0x70;
 const SERVICE: u8 = 0x78;
 const DEPLOYMENT: u8 = 0x80;
+const SIGNALS: u8 = 0x88;
+const PROMISE: u8 = 0x90;
+const WORKFLOW: u8 = 0x98;
 
 const TIMER_SLEEP: u8 = 0x08;
 const TIMER_START: u8 = 0x10;
@@ -46,6 +49,7 @@ const TIMER_RETRY_ATTEMPT: u8 = 0x18;
 const TIMER_RETRY_EFFECT: u8 = 0x20;
 const TIMER_PURGE_JOURNAL: u8 = 0x28;
 const TIMER_PURGE: u8 = 0x30;
+const TIMER_PURGE_WORKFLOW: u8 = 0x38;
 
 /// Most keys fit: tag, invocation id and a number.
 const KEY_BYTES_TYPICAL: usize = 48;
@@ -69,6 +73,9 @@ pub(crate) fn encode(key: &Key) -> Vec<u8> {
         Key::Request(id) => out.tag(REQUEST).u128(id.0),
         Key::Service(name) => out.tag(SERVICE).text(name),
         Key::Deployment(id) => out.tag(DEPLOYMENT).u128(id.0),
+        Key::Signals(id, name) => out.tag(SIGNALS).id(*id).text(name),
+        Key::Promise(object, name) => out.tag(PROMISE).object(object).text(name),
+        Key::Workflow(run) => out.tag(WORKFLOW).id(*run),
     };
     out.0
 }
@@ -92,6 +99,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Key, FormatError> {
         REQUEST => Key::Request(RequestId(u128(&mut from)?)),
         SERVICE => Key::Service(text(&mut from)?),
         DEPLOYMENT => Key::Deployment(DeploymentId(u128(&mut from)?)),
+        SIGNALS => Key::Signals(id(&mut from)?, text(&mut from)?),
+        PROMISE => Key::Promise(object(&mut from)?, text(&mut from)?),
+        WORKFLOW => Key::Workflow(id(&mut from)?),
         tag => return Err(from.unknown_tag("key", tag)),
     };
     from.finish()?;
@@ -119,6 +129,8 @@ pub(crate) fn lowest(prefix: &Prefix) -> Key {
         Prefix::Invocation => Key::Invocation(ID),
         Prefix::Service => Key::Service("".into()),
         Prefix::Deployment => Key::Deployment(DeploymentId(0)),
+        Prefix::Signals(id) => Key::Signals(*id, "".into()),
+        Prefix::Promise(object) => Key::Promise(object.clone(), "".into()),
     }
 }
 
@@ -158,6 +170,8 @@ fn encode_prefix(prefix: &Prefix) -> Vec<u8> {
         Prefix::Invocation => out.tag(INVOCATION),
         Prefix::Service => out.tag(SERVICE),
         Prefix::Deployment => out.tag(DEPLOYMENT),
+        Prefix::Signals(id) => out.tag(SIGNALS).id(*id),
+        Prefix::Promise(object) => out.tag(PROMISE).object(object),
     };
     out.0
 }
@@ -224,6 +238,7 @@ impl KeyWriter {
             TimerKind::RetryEffect(index) => self.tag(TIMER_RETRY_EFFECT).u32(index.0),
             TimerKind::PurgeJournal => self.tag(TIMER_PURGE_JOURNAL),
             TimerKind::Purge => self.tag(TIMER_PURGE),
+            TimerKind::PurgeWorkflow => self.tag(TIMER_PURGE_WORKFLOW),
         }
     }
 }
@@ -282,6 +297,7 @@ fn timer(from: &mut Reader) -> Result<TimerKey, FormatError> {
             TIMER_RETRY_EFFECT => TimerKind::RetryEffect(EntryIndex(u32(from)?)),
             TIMER_PURGE_JOURNAL => TimerKind::PurgeJournal,
             TIMER_PURGE => TimerKind::Purge,
+            TIMER_PURGE_WORKFLOW => TimerKind::PurgeWorkflow,
             tag => return Err(from.unknown_tag("timer", tag)),
         },
     })

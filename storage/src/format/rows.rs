@@ -4,7 +4,8 @@ use relight_core::{
     Answer,
     action::Refusal,
     tables::{
-        Effect, Invocation, JournalSize, LastFailure, Lock, Meta, Open, OpenKind, OutboxRange, Row, Status,
+        Effect, Invocation, JournalSize, LastFailure, Lock, Meta, Open, OpenKind, OutboxRange, Promise, Row,
+        RunFailures, Signals, Status, Workflow,
     },
 };
 
@@ -29,6 +30,9 @@ stored_enum!(Row {
     13 => Request(answer),
     14 => Service(service),
     15 => Deployment(deployment),
+    16 => Signals(signals),
+    17 => Promise(promise),
+    18 => Workflow(workflow),
 });
 
 stored_enum!(Status {
@@ -45,6 +49,8 @@ stored_enum!(OpenKind {
     2 => Timer { timer },
     3 => Awakeable,
     4 => Effect,
+    5 => Signal { name },
+    6 => Value,
 });
 
 stored_enum!(Answer {
@@ -54,6 +60,9 @@ stored_enum!(Answer {
     4 => Ending,
     5 => Deployed { deployment, revisions, changed },
     6 => Refused(refusal),
+    7 => Paused { already },
+    8 => Resumed,
+    9 => Purged,
 });
 
 stored_enum!(Refusal {
@@ -63,14 +72,20 @@ stored_enum!(Refusal {
     4 => AlreadyCompleted(id),
     5 => UnknownAwakeable { id, index },
     6 => KindChanged { name, deployed },
+    7 => NotCompleted(id),
+    8 => NotStarted(id),
+    9 => PromiseCompleted { workflow, name },
+    10 => NotAWorkflow(name),
+    11 => TooManySignals(id),
+    12 => UnknownDeployment(id),
 });
 
 stored_struct! {
     Meta { epoch, time, requests_expired }
     Invocation {
-        id, incarnation, target, mode, policies, idempotency_key, input_hash, invoked_by, ancestors, waiters,
+        id, incarnation, target, kind, mode, policies, idempotency_key, input_hash, invoked_by, ancestors, waiters,
         created_at, started_at, modified_at, deployment, journal, cancel, failures, failing_since, last_failure,
-        status,
+        run, status,
     }
     JournalSize { operations, items, bytes }
     LastFailure { kind, message, index, at }
@@ -78,4 +93,8 @@ stored_struct! {
     Effect { incarnation, position, attempt, failures, first_start, retry_at, last_error }
     Lock { holder, inbox_first, inbox_next }
     OutboxRange { first, next }
+    RunFailures { index, failures, since }
+    Signals { waiting, values }
+    Promise { outcome, waiters }
+    Workflow { object, unfinished, purged }
 }

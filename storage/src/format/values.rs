@@ -6,6 +6,7 @@ use relight_core::{
     Service, ServiceKind, Target, Timestamp, Value,
     retry::{OnExhausted, RetryPolicy},
     schema::{EffectDef, Options, PayloadDef, Policies},
+    value::ObjectKey,
 };
 
 use super::{
@@ -42,6 +43,7 @@ stored_struct! {
     AwakeableId { invocation, incarnation, index }
     FencingToken { epoch, attempt }
     Failure { code, message, metadata }
+    ObjectKey { service, key }
     Target { service, key, handler }
     RetryPolicy { initial_interval, factor_milli, max_interval, max_attempts, max_duration, on_exhausted }
     Options { public, inactivity_timeout, abort_timeout, idempotency_retention, journal_retention, retry }
@@ -75,9 +77,11 @@ stored_enum!(OnExhausted {
 stored_enum!(ServiceKind {
     1 => Service,
     2 => VirtualObject,
+    3 => Workflow,
 });
 
 stored_enum!(HandlerMode {
     1 => Exclusive,
     2 => Shared,
+    3 => Workflow,
 });

@@ -156,8 +156,8 @@ fn stored_forms_of_version_1_are_read_and_written_as_ever() {
             other => panic!("unknown kind {other}"),
         }
     }
-    assert_eq!(commands, (1..=14).collect());
-    assert_eq!(rows, (1..=15).collect());
+    assert_eq!(commands, (1..=20).collect());
+    assert_eq!(rows, (1..=18).collect());
 }
 
 fn varint_bytes(value: u64) -> usize {

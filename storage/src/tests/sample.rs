@@ -6,13 +6,16 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use relight_core::{
     action::Refusal,
-    command::{AttemptError, AttemptErrorKind, Caller, EffectError, NewInvocation, Origin, Wait, WaitMode},
+    command::{
+        AttachMode, AttemptError, AttemptErrorKind, Caller, EffectError, NewInvocation, Origin, Purge, Then,
+        Wait, WaitMode,
+    },
     journal::{Call, NotificationKind},
     retry::{OnExhausted, RetryPolicy},
     schema::{EffectDef, Options, PayloadDef, Policies},
     tables::{
         Effect, Invocation, JournalSize, Key, LastFailure, Lock, Meta, Open, OpenKind, OutboxRange, Prefix,
-        Row, Status, TimerKey, TimerKind,
+        Promise, Row, RunFailures, Signals, Status, TimerKey, TimerKind, Workflow,
     },
     value::ObjectKey,
     *,
@@ -232,9 +235,9 @@ sample_struct! {
     TimerKey { due, id, incarnation, kind }
     Meta { epoch, time, requests_expired }
     Invocation {
-        id, incarnation, target, mode, policies, idempotency_key, input_hash, invoked_by, ancestors, waiters,
+        id, incarnation, target, kind, mode, policies, idempotency_key, input_hash, invoked_by, ancestors, waiters,
         created_at, started_at, modified_at, deployment, journal, cancel, failures, failing_since, last_failure,
-        status,
+        run, status,
     }
     JournalSize { operations, items, bytes }
     LastFailure { kind, message, index, at }
@@ -242,64 +245,78 @@ sample_struct! {
     Effect { incarnation, position, attempt, failures, first_start, retry_at, last_error }
     Lock { holder, inbox_first, inbox_next }
     OutboxRange { first, next }
+    RunFailures { index, failures, since }
+    Signals { waiting, values }
+    Promise { outcome, waiters }
+    Workflow { object, unfinished, purged }
 }
 
 sample_enum! {
     Value { Void, Success(bytes), Failure(failure) }
     Due { Now, At(instant), After(duration) }
     OnExhausted { Fail, Pause }
-    ServiceKind { Service, VirtualObject }
-    HandlerMode { Exclusive, Shared }
+    ServiceKind { Service, VirtualObject, Workflow }
+    HandlerMode { Exclusive, Shared, Workflow }
+    Then { GoOn, StartOver }
+    Purge { Invocation, Journal }
+    AttachMode { Wait, Peek }
     WaitMode { Any, All }
     AttemptErrorKind { Retryable, JournalMismatch, LimitExceeded, Host }
-    TimerKind { Sleep(index), Start, RetryAttempt, RetryEffect(index), PurgeJournal, Purge }
+    TimerKind { Sleep(index), Start, RetryAttempt, RetryEffect(index), PurgeJournal, Purge, PurgeWorkflow }
     Origin { Ingress, Send { sender }, Call { caller, ancestors } }
     NotificationKind { Completed { index, value }, Cancelled }
     JournalItem { Operation(entry), Notification(notification) }
-    OpenKind { Call { callee }, Timer { timer }, Awakeable, Effect }
+    OpenKind { Call { callee }, Timer { timer }, Awakeable, Effect, Signal { name }, Value }
     Status {
         Scheduled { due }, Pending { sequence }, Invoked { attempt, operations_at_start, retry_at },
         Suspended { mode, suspended, remaining }, Paused { reason }, Completed { outcome, at, expires_at },
     }
     Answer {
         Accepted { id, previously, due }, Resolved, Ended, Ending, Deployed { deployment, revisions, changed },
-        Refused(refusal),
+        Refused(refusal), Paused { already }, Resumed, Purged,
     }
     Refusal {
         UnknownTarget(target), PayloadDiffers(key), UnknownInvocation(id), AlreadyCompleted(id),
-        UnknownAwakeable { id, index }, KindChanged { name, deployed },
+        UnknownAwakeable { id, index }, KindChanged { name, deployed }, NotCompleted(id), NotStarted(id),
+        PromiseCompleted { workflow, name }, NotAWorkflow(name), TooManySignals(id), UnknownDeployment(id),
     }
     Operation {
         Input { headers, body }, GetState { key, value }, StateKeys { keys }, SetState { key, value },
         ClearState { key }, ClearAllState, Call(call), Send { call, due }, Timer { due, name }, Awakeable,
         Effect { name, input, retry, timeout }, ResolveAwakeable { id, outcome }, CancelDelivered,
-        Output { outcome },
+        Output { outcome }, Signal { name }, SendSignal { to, name, outcome }, Promise { name },
+        PromisePeek { name }, PromiseComplete { name, outcome }, Attach { id }, PeekOutput { id },
+        CancelInvocation { id }, Run { name, outcome },
     }
     Message {
         Invoke(invocation), Complete { caller, value }, ResolveAwakeable { id, outcome },
         CancelCallee { id, caller }, KillCallee { id, caller }, Schema { deployment, services },
+        SendSignal { to, name, outcome }, Attach { id, caller, mode }, Cancel { id },
     }
     Command {
         AnnounceLeader { epoch }, Invoke { request, invocation }, ResolveAwakeable { request, id, outcome },
         Cancel { request, id }, Kill { request, id }, Deploy { request, deployment, services },
-        Append { id, token, first, entries }, Suspend { id, token, wait }, AttemptFailed { id, token, error },
+        Append { id, token, first, entries, then }, Suspend { id, token, wait }, AttemptFailed { id, token, error },
         EffectCompleted { id, incarnation, index, token, outcome },
         EffectFailed { id, incarnation, index, token, error }, TimerFired { timer },
         Deliver { source, first, messages }, TruncateOutbox { destination, upto },
+        SendSignal { request, to, name, outcome }, CompletePromise { request, workflow, name, outcome },
+        Pause { request, id }, Resume { request, id, deployment }, Purge { request, id, what },
+        RunFailed { id, token, operations, name, error, retry },
     }
     Row {
         Meta(meta), Invocation(invocation), Journal(item), Open(open), Effect(effect), Present, State(bytes),
         Lock(lock), Inbox(id), OutboxRange(range), Dedup(last), Outbox(message), Request(answer),
-        Service(service), Deployment(deployment),
+        Service(service), Deployment(deployment), Signals(signals), Promise(promise), Workflow(workflow),
     }
     Key {
         Meta, Invocation(id), Journal(id, position), Open(id, index), Effect(id, index), Running(id), Timer(timer),
         State(object, name), Lock(object), Inbox(object, sequence), OutboxRange(destination),
-        Outbox(destination, sequence), Dedup(source), Request(id), Service(name), Deployment(id),
+        Outbox(destination, sequence), Dedup(source), Request(id), Service(name), Deployment(id), Signals(id, name), Promise(object, name), Workflow(run),
     }
     Prefix {
         Journal(id), Open(id), Effect(id), Running, Timer, State(object), Inbox(object), Outbox(destination),
-        Request, Invocation, Service, Deployment,
+        Request, Invocation, Service, Deployment, Signals(id), Promise(object),
     }
 }
 
@@ -312,7 +329,7 @@ impl Sample for Near<Key> {
         let id = near_id(source);
         let number = source.below(4);
         let index = number as u32;
-        Self(match source.below(16) {
+        Self(match source.below(19) {
             0 => Key::Meta,
             1 => Key::Invocation(id),
             2 => Key::Journal(id, Position(index)),
@@ -333,6 +350,9 @@ impl Sample for Near<Key> {
             12 => Key::Dedup(PartitionId(index as u16)),
             13 => Key::Request(RequestId(number.into())),
             14 => Key::Service(near_text(source)),
+            15 => Key::Signals(id, near_text(source)),
+            16 => Key::Promise(near_object(source), near_text(source)),
+            17 => Key::Workflow(id),
             _ => Key::Deployment(DeploymentId(number.into())),
         })
     }
@@ -341,7 +361,7 @@ impl Sample for Near<Key> {
 impl Sample for Near<Prefix> {
     fn sample(source: &mut Source) -> Self {
         let id = near_id(source);
-        Self(match source.below(13) {
+        Self(match source.below(15) {
             0 => Prefix::Journal(id),
             1 => Prefix::Open(id),
             2 => Prefix::Effect(Some(id)),
@@ -354,6 +374,8 @@ impl Sample for Near<Prefix> {
             9 => Prefix::Request,
             10 => Prefix::Invocation,
             11 => Prefix::Service,
+            12 => Prefix::Signals(id),
+            13 => Prefix::Promise(near_object(source)),
             _ => Prefix::Deployment,
         })
     }
@@ -390,5 +412,8 @@ pub fn row_of(key: &Key, source: &mut Source) -> Row {
         Key::Request(_) => Row::Request(Sample::sample(source)),
         Key::Service(_) => Row::Service(Sample::sample(source)),
         Key::Deployment(_) => Row::Deployment(Sample::sample(source)),
+        Key::Signals(..) => Row::Signals(Sample::sample(source)),
+        Key::Promise(..) => Row::Promise(Sample::sample(source)),
+        Key::Workflow(_) => Row::Workflow(Sample::sample(source)),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::rig::{Reply, Rig, component};
 
-async fn start() -> Rig {
+pub async fn start() -> Rig {
     let rig = Rig::start().await;
     let deployed = rig.deploy("", component("conformance")).await;
     assert_eq!(deployed.status, 201, "{:?}", deployed.body);
@@ -15,7 +15,7 @@ async fn start() -> Rig {
 }
 
 impl Rig {
-    async fn end(&self, id: InvocationId, verb: &str) -> Reply {
+    pub async fn end(&self, id: InvocationId, verb: &str) -> Reply {
         self.request(Method::PATCH, &format!("/invocations/{id}/{verb}"), "").await
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is a failed test")]
 
+mod batches;
 mod deployments;
 mod invocations;
+mod life_cycle;
 mod rig;

@@ -20,10 +20,10 @@ use hyper_util::{
 };
 use relight_admin::{Admin, AdminParts};
 use relight_core::{
-    Answer, Command, InvocationId, RequestId, Target, Timestamp,
+    Answer, Command, DurationMs, InvocationId, RequestId, Target, Timestamp,
     command::{NewInvocation, Origin},
     ids::PartitionKey,
-    placement::{Partitioning, placed},
+    placement::{Partitioning, placed, workflow_id},
 };
 use relight_executor::{CompileLimits, CompileWorker, Executor, ExecutorConfig};
 use relight_http::{Limits, ShutdownTrigger, serve, shutdown};
@@ -147,17 +147,44 @@ impl Rig {
     /// Starts an invocation, as an ingress would.
     pub async fn send(&self, service: &str, key: Option<&str>, handler: &str, input: &str) -> InvocationId {
         let target = Target { service: service.into(), key: key.map(Into::into), handler: handler.into() };
+        let id = self.new_id(&target);
+        self.start_as(id, target, input, None).await
+    }
+
+    /// One that starts in an hour.
+    pub async fn schedule(&self, service: &str, key: &str, handler: &str) -> InvocationId {
+        let target = Target { service: service.into(), key: Some(key.into()), handler: handler.into() };
+        let id = self.new_id(&target);
+        self.start_as(id, target, "", Some(now().after(DurationMs::hours(1)))).await
+    }
+
+    /// The run of a workflow's key.
+    pub async fn run(&self, workflow: &str, key: &str, input: &str) -> InvocationId {
+        let target = Target { service: workflow.into(), key: Some(key.into()), handler: "run".into() };
+        self.start_as(workflow_id(workflow, key), target, input, None).await
+    }
+
+    fn new_id(&self, target: &Target) -> InvocationId {
         let next = self.sent.fetch_add(1, Ordering::Relaxed);
         // Un-keyed ones are spread.
         let spread = PartitionKey(next.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let id = InvocationId { key: placed(&target, None).unwrap_or(spread), unique: next.into() };
+        InvocationId { key: placed(target, None).unwrap_or(spread), unique: next.into() }
+    }
+
+    async fn start_as(
+        &self,
+        id: InvocationId,
+        target: Target,
+        input: &str,
+        due: Option<Timestamp>,
+    ) -> InvocationId {
         let invocation = NewInvocation {
             id,
             target,
             input: Bytes::copy_from_slice(input.as_bytes()),
             headers: Vec::new(),
             idempotency_key: None,
-            due: None,
+            due,
             origin: Origin::Ingress,
         };
         let request = RequestId::new(now().0, id.unique);

@@ -1,4 +1,4 @@
-//! `relight inv`: what was invoked, how far it is, and how to end it.
+//! `relight inv`: what was invoked, how far it is, its result, and how to end, pause or forget it.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::{
     client::{Client, query, segment},
+    commands::invoke::print_result,
     error::{Error, Exit, Result},
     output::{self, Format, text},
-    target::Selector,
+    target::{Reference, Selector},
 };
 
 /// Invocations that one selector hits at most; a larger set is worked off by repeating the command.
@@ -40,6 +41,45 @@ pub enum Invocations {
         after_help = "Examples:\n  $ relight inv kill inv_1abc\n  $ relight inv kill Cart/ada/checkout --yes"
     )]
     Kill(Selection),
+    /// Stop attempts until the invocations are resumed.
+    #[command(
+        after_help = "Examples:\n  $ relight inv pause inv_1abc\n  $ relight inv pause Cart/checkout --yes"
+    )]
+    Pause(Selection),
+    /// Go on with paused invocations, and at once with those that back off.
+    #[command(
+        after_help = "Examples:\n  $ relight inv resume inv_1abc\n  $ relight inv resume Cart --deployment latest --yes"
+    )]
+    Resume {
+        #[command(flatten)]
+        selection: Selection,
+        /// Go on with another deployment: `keep`, `latest` or an id.
+        #[arg(long, value_name = "DEPLOYMENT", default_value = "keep")]
+        deployment: String,
+    },
+    /// Forget completed invocations.
+    #[command(
+        after_help = "Examples:\n  $ relight inv purge inv_1abc\n  $ relight inv purge Cart --journal --yes"
+    )]
+    Purge {
+        #[command(flatten)]
+        selection: Selection,
+        /// Forget the journals alone and keep the results.
+        #[arg(long)]
+        journal: bool,
+    },
+    /// Wait for the result of an invocation, which goes to stdout as it is.
+    #[command(after_help = "Examples:\n  $ relight inv attach inv_1abc\n  $ relight inv attach Signup/ada")]
+    Attach {
+        /// An id, or `Workflow/key`.
+        invocation: Reference,
+    },
+    /// Print the result of an invocation if there is one.
+    #[command(after_help = "Examples:\n  $ relight inv output inv_1abc\n  $ relight inv output Signup/ada")]
+    Output {
+        /// An id, or `Workflow/key`.
+        invocation: Reference,
+    },
 }
 
 #[derive(Debug, Default, clap::Args)]
@@ -73,15 +113,36 @@ pub struct Selection {
 }
 
 impl Invocations {
-    pub async fn run(self, admin: Client, format: Format) -> Result {
+    pub async fn run(self, admin: Client, ingress: Client, format: Format) -> Result {
         match self {
             Self::List(list) => list.run(&admin, format).await,
             Self::Get { id } => get(&admin, &id, format).await,
             Self::Journal { id } => output::list(format, &journal(&admin, &id).await?, "index", COLUMNS),
-            Self::Cancel(selection) => selection.run(&admin, "cancel").await,
-            Self::Kill(selection) => selection.run(&admin, "kill").await,
+            Self::Cancel(selection) => selection.run(&admin, "cancel", UNFINISHED, "").await,
+            Self::Kill(selection) => selection.run(&admin, "kill", UNFINISHED, "").await,
+            Self::Pause(selection) => {
+                selection.run(&admin, "pause", "running,backing-off,suspended", "").await
+            }
+            Self::Resume { selection, deployment } => {
+                let query = query(&[("deployment".to_owned(), deployment)]);
+                selection.run(&admin, "resume", "backing-off,suspended,paused", &query).await
+            }
+            Self::Purge { selection, journal } => {
+                let verb = if journal { "purge-journal" } else { "purge" };
+                selection.run(&admin, verb, "completed", "").await
+            }
+            Self::Attach { invocation } => result(&ingress, &invocation, "attach").await,
+            Self::Output { invocation } => result(&ingress, &invocation, "output").await,
         }
     }
+}
+
+/// Statuses of what has not ended.
+const UNFINISHED: &str = "scheduled,pending,running,backing-off,suspended,paused";
+
+async fn result(ingress: &Client, invocation: &Reference, verb: &str) -> Result {
+    let path = invocation.path(verb);
+    print_result(ingress.send(Method::GET, &path, &[], Bytes::new()).await?)
 }
 
 impl List {
@@ -227,13 +288,14 @@ fn deployment(invocation: &Value) -> String {
 }
 
 impl Selection {
-    async fn run(self, admin: &Client, verb: &str) -> Result {
+    /// `statuses`: those that a selector selects; an id stands for itself whatever its status.
+    async fn run(self, admin: &Client, verb: &str, statuses: &str, query: &str) -> Result {
         let mut ids = Vec::new();
         let mut listed = Vec::new();
         for selector in self.selectors {
             match selector {
                 Selector::Id(id) => ids.push(id),
-                other => listed.extend(select(admin, other).await?),
+                other => listed.extend(select(admin, other, statuses).await?),
             }
         }
         if !listed.is_empty() {
@@ -251,7 +313,7 @@ impl Selection {
         }
         let mut failed = None;
         for id in ids {
-            let path = format!("/invocations/{}/{verb}", segment(&id));
+            let path = format!("/invocations/{}/{verb}{query}", segment(&id));
             match admin.send(Method::PATCH, &path, &[], Bytes::new()).await?.checked() {
                 Ok(_) => output::print(&format!("{id}\n"))?,
                 Err(error) => {
@@ -264,9 +326,9 @@ impl Selection {
     }
 }
 
-/// Invocations that have not ended.
-async fn select(admin: &Client, selector: Selector) -> Result<Vec<Value>> {
-    let mut list = List::default();
+/// Invocations of these statuses.
+async fn select(admin: &Client, selector: Selector, statuses: &str) -> Result<Vec<Value>> {
+    let mut list = List { status: Some(statuses.to_owned()), ..List::default() };
     match selector {
         Selector::Id(_) => {}
         Selector::Service(service) => list.service = Some(service),
@@ -285,9 +347,7 @@ async fn select(admin: &Client, selector: Selector) -> Result<Vec<Value>> {
             list.service = Some(service);
         }
     }
-    let mut found = find(admin, list.filters(), SELECTED_MAX).await?;
-    found.retain(|invocation| text(invocation, "status") != "completed");
-    Ok(found)
+    find(admin, list.filters(), SELECTED_MAX).await
 }
 
 fn confirm(verb: &str, count: usize) -> Result {

@@ -7,7 +7,7 @@ use hyper::Method;
 use serde_json::Value;
 
 use crate::{
-    client::{Client, query},
+    client::{Client, Response, query},
     error::{Error, Exit, Result},
     output::{self, Format, text},
     target::Target,
@@ -62,17 +62,19 @@ impl Invoke {
         if let Some(id) = answer.header("x-relight-id") {
             output::say(id);
         }
-        let answer = answer.checked()?;
-        output::print_bytes(&answer.body)?;
-        // Text ends its last line; other bytes are handed on as they are.
-        if !answer.body.ends_with(b"\n")
-            && std::str::from_utf8(&answer.body).is_ok()
-            && !answer.body.is_empty()
-        {
-            output::print("\n")?;
-        }
-        Ok(())
+        print_result(answer)
     }
+}
+
+/// The result of an invocation goes to stdout as it is.
+pub fn print_result(answer: Response) -> Result {
+    let answer = answer.checked()?;
+    output::print_bytes(&answer.body)?;
+    // Text ends its last line; other bytes are handed on as they are.
+    if !answer.body.ends_with(b"\n") && std::str::from_utf8(&answer.body).is_ok() && !answer.body.is_empty() {
+        output::print("\n")?;
+    }
+    Ok(())
 }
 
 impl Send {
@@ -111,7 +113,8 @@ impl Call {
     }
 }
 
-fn read_body(body: &str) -> Result<Bytes> {
+/// A body as it is typed: itself, `@FILE`, or `-` for stdin.
+pub fn read_body(body: &str) -> Result<Bytes> {
     if body == "-" {
         let mut bytes = Vec::new();
         std::io::stdin()

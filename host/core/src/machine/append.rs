@@ -3,7 +3,7 @@
 use super::Transition;
 use crate::{
     action::Action,
-    command::{Caller, Message, NewInvocation, Origin},
+    command::{AttachMode, Caller, Message, NewInvocation, Origin, Then},
     ids::{EntryIndex, FencingToken, InvocationId, Position},
     journal::{Call, Entry, JournalItem, Operation},
     tables::{
@@ -21,6 +21,7 @@ impl<T: Tables> Transition<'_, T> {
         token: FencingToken,
         first: EntryIndex,
         entries: Vec<Entry>,
+        then: Then,
     ) -> Result<(), TablesError> {
         let Some(mut invocation) = self.attempted(id, token)? else {
             return Ok(());
@@ -35,6 +36,10 @@ impl<T: Tables> Transition<'_, T> {
                 return self.complete(invocation, outcome);
             }
             self.append_entry(&mut invocation, entry)?;
+        }
+        if then == Then::StartOver {
+            invocation.failures = 0;
+            return self.restart(invocation);
         }
         let operations = invocation.journal.operations;
         self.actions.push(Action::Accepted { id, attempt: token.attempt, operations });
@@ -87,6 +92,19 @@ impl<T: Tables> Transition<'_, T> {
             Operation::ResolveAwakeable { id, outcome } => {
                 self.send(Message::ResolveAwakeable { id, outcome })?
             }
+            Operation::Signal { name } => self.append_signal(invocation, index, name)?,
+            Operation::SendSignal { to, name, outcome } => {
+                self.send(Message::SendSignal { to, name, outcome })?;
+            }
+            Operation::Promise { name } => self.append_promise(invocation, index, name)?,
+            Operation::PromisePeek { name } => self.append_promise_peek(invocation, index, name)?,
+            Operation::PromiseComplete { name, outcome } => {
+                self.append_promise_complete(invocation, index, name, outcome)?;
+            }
+            Operation::Attach { id } => self.append_attach(invocation, index, id, AttachMode::Wait)?,
+            Operation::PeekOutput { id } => self.append_attach(invocation, index, id, AttachMode::Peek)?,
+            Operation::CancelInvocation { id } => self.send(Message::Cancel { id })?,
+            Operation::Run { .. } => invocation.run = None,
             Operation::CancelDelivered => {
                 invocation.cancel = None;
                 self.cancel_callees(invocation)?;
@@ -125,7 +143,7 @@ impl<T: Tables> Transition<'_, T> {
         self.actions.push(Action::StartEffect { id, incarnation, index, attempt });
     }
 
-    fn open_handle(&mut self, id: InvocationId, index: EntryIndex, kind: OpenKind) {
+    pub(super) fn open_handle(&mut self, id: InvocationId, index: EntryIndex, kind: OpenKind) {
         let open = Open { kind, waited_by: crate::ids::Lsn::ZERO };
         self.tables.put(Key::Open(id, index), Row::Open(open));
     }

@@ -7,7 +7,7 @@ use crate::{
     action::{Answer, Refusal},
     command::{Caller, Message, NewInvocation, Origin},
     journal::{Entry, JournalItem, Operation},
-    limits,
+    limits, placement,
     schema::{Handler, HandlerMode, Service, ServiceKind},
     tables::{
         Invocation, JournalSize, Key, Lock, ReadTablesExt, Row, Status, Tables, TablesError, TimerKey,
@@ -65,20 +65,27 @@ impl<T: Tables> Transition<'_, T> {
         let Some(service) = self.tables.service(&new.target.service)? else {
             return Ok(Arrival::Refused(Refusal::UnknownTarget(new.target)));
         };
-        let keyed = service.kind == ServiceKind::VirtualObject;
+        let keyed = service.kind != ServiceKind::Service;
         let Some(handler) =
             service.handler(&new.target.handler).filter(|_| keyed == new.target.key.is_some())
         else {
             return Ok(Arrival::Refused(Refusal::UnknownTarget(new.target)));
         };
-        let exclusive = keyed && handler.mode == HandlerMode::Exclusive;
+        let exclusive = keyed && handler.mode != HandlerMode::Shared;
         if let Origin::Call { caller, ancestors } = &new.origin
             && let Some(failure) = self.arrive_unanswerable(&new, caller, ancestors, exclusive)?
         {
             return Ok(Arrival::Failed(failure));
         }
+        if handler.mode == HandlerMode::Workflow
+            && let Some(object) = new.target.object()
+            && new.id != placement::workflow_id(&object.service, &object.key)
+        {
+            return Ok(Arrival::Refused(Refusal::UnknownInvocation(new.id)));
+        }
         let due = new.due.filter(|due| *due > self.now());
         let mut invocation = self.record_arrival(new, Some((&service, handler)))?;
+        self.enter_workflow(&invocation)?;
         match due {
             Some(due) => {
                 invocation.status = Status::Scheduled { due };
@@ -113,6 +120,10 @@ impl<T: Tables> Transition<'_, T> {
         let Origin::Call { caller, ancestors } = new.origin else {
             return Ok(Arrival::Accepted { previously: true, due });
         };
+        if known.mode == HandlerMode::Workflow {
+            let message = format!("workflow `{}` has run already; attach to it for its result", known.target);
+            return Ok(Arrival::Failed(Failure::new(409, message)));
+        }
         if let Status::Completed { outcome, .. } = &known.status {
             let value = Value::from(outcome.clone());
             self.send(Message::Complete { caller, value })?;
@@ -177,6 +188,7 @@ impl<T: Tables> Transition<'_, T> {
             id: new.id,
             incarnation: self.record.lsn,
             target: new.target,
+            kind: target.map_or(ServiceKind::Service, |(service, _)| service.kind),
             mode: target.map_or(HandlerMode::Shared, |(_, handler)| handler.mode),
             policies: target
                 .map_or(crate::schema::Policies::DEFAULT, |(service, handler)| service.policies(handler)),
@@ -194,6 +206,7 @@ impl<T: Tables> Transition<'_, T> {
             failures: 0,
             failing_since: now,
             last_failure: None,
+            run: None,
             status: Status::Scheduled { due: now },
         });
         let operation = Operation::Input { headers: new.headers, body: new.input };

@@ -4,7 +4,7 @@ use super::Transition;
 use crate::{
     action::Action,
     command::Message,
-    ids::InvocationId,
+    schema::HandlerMode,
     tables::{Invocation, Key, Prefix, Status, Tables, TablesError, TimerKey, TimerKind},
     value::{DurationMs, Outcome, Value},
 };
@@ -19,6 +19,8 @@ impl<T: Tables> Transition<'_, T> {
         let id = invocation.id;
         self.leave_stage(&mut invocation)?;
         self.close_handles(&invocation)?;
+        self.tables.delete_all(&Prefix::Signals(id))?;
+        self.leave_workflow(&invocation)?;
         for caller in std::mem::take(&mut invocation.waiters) {
             self.send(Message::Complete { caller, value: Value::from(outcome.clone()) })?;
         }
@@ -40,12 +42,11 @@ impl<T: Tables> Transition<'_, T> {
     ) -> Result<Option<crate::value::Timestamp>, TablesError> {
         let (id, incarnation, now) = (invocation.id, invocation.incarnation, self.now());
         let journal_retention = invocation.policies.journal_retention;
-        let retention = match invocation.idempotency_key {
-            Some(_) => invocation.policies.idempotency_retention,
-            None => journal_retention,
-        };
+        let identified = invocation.idempotency_key.is_some() || invocation.mode == HandlerMode::Workflow;
+        let retention =
+            if identified { invocation.policies.idempotency_retention } else { journal_retention };
         if retention == DurationMs::ZERO {
-            self.purge(id)?;
+            self.purge(&invocation)?;
             return Ok(None);
         }
         let expires_at = now.after(retention);
@@ -61,9 +62,11 @@ impl<T: Tables> Transition<'_, T> {
         Ok(Some(expires_at))
     }
 
-    /// Forgets an invocation.
-    pub(super) fn purge(&mut self, id: InvocationId) -> Result<(), TablesError> {
+    /// Forgets an invocation; with the run of a workflow, the state and promises of its key.
+    pub(super) fn purge(&mut self, invocation: &Invocation) -> Result<(), TablesError> {
+        let id = invocation.id;
         self.tables.delete(Key::Invocation(id));
-        self.tables.delete_all(&Prefix::Journal(id))
+        self.tables.delete_all(&Prefix::Journal(id))?;
+        if invocation.mode == HandlerMode::Workflow { self.purge_workflow(id) } else { Ok(()) }
     }
 }

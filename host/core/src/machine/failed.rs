@@ -60,7 +60,11 @@ impl<T: Tables> Transition<'_, T> {
         }
     }
 
-    fn back_off(&mut self, mut invocation: Box<Invocation>, due: Timestamp) -> Result<(), TablesError> {
+    pub(super) fn back_off(
+        &mut self,
+        mut invocation: Box<Invocation>,
+        due: Timestamp,
+    ) -> Result<(), TablesError> {
         self.leave_stage(&mut invocation)?;
         let (id, incarnation) = (invocation.id, invocation.incarnation);
         if let Status::Invoked { retry_at, .. } = &mut invocation.status {

@@ -72,6 +72,9 @@ impl<T: Tables> Transition<'_, T> {
             Message::Complete { caller, value } => self.complete_call(caller, value),
             // The handler that resolves does not wait for an answer.
             Message::ResolveAwakeable { id, outcome } => self.resolve_awakeable(id, outcome).map(drop),
+            Message::SendSignal { to, name, outcome } => self.send_signal(to, name, outcome).map(drop),
+            Message::Attach { id, caller, mode } => self.attach(id, caller, mode),
+            Message::Cancel { id } => self.cancel(id).map(drop),
             Message::CancelCallee { id, caller } => self.cancel_callee(id, caller),
             Message::KillCallee { id, caller } => self.kill_callee(id, caller),
             Message::Schema { deployment, services } => self.update_schema(deployment, services),
@@ -84,7 +87,11 @@ fn addressee(message: &Message) -> PartitionKey {
         Message::Invoke(new) => new.id.key,
         Message::Complete { caller, .. } => caller.id.key,
         Message::ResolveAwakeable { id, .. } => id.invocation.key,
-        Message::CancelCallee { id, .. } | Message::KillCallee { id, .. } => id.key,
+        Message::SendSignal { to, .. } => to.key,
+        Message::Attach { id, .. }
+        | Message::Cancel { id }
+        | Message::CancelCallee { id, .. }
+        | Message::KillCallee { id, .. } => id.key,
         Message::Schema { .. } => unreachable!("a schema is sent to every partition by its number"),
     }
 }

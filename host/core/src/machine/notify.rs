@@ -11,10 +11,10 @@ use crate::{
 };
 
 impl<T: Tables> Transition<'_, T> {
-    /// The result of a call. One for a handle of another life, or for one that has a result, changes nothing.
+    /// The result of a call, or of what was asked for. One for a handle of another life, or for one that has a result, changes nothing.
     pub(super) fn complete_call(&mut self, caller: Caller, value: Value) -> Result<(), TablesError> {
         let waits = match self.tables.open(caller.id, caller.index)? {
-            Some(open) => matches!(open.kind, OpenKind::Call { .. }),
+            Some(open) => matches!(open.kind, OpenKind::Call { .. } | OpenKind::Value),
             None => false,
         };
         match self.tables.invocation(caller.id)?.filter(|row| waits && row.incarnation == caller.incarnation)
@@ -49,6 +49,11 @@ impl<T: Tables> Transition<'_, T> {
         }
         self.put_invocation(invocation);
         Ok(())
+    }
+
+    /// Completes a handle that has just been made.
+    pub(super) fn complete_now(&mut self, invocation: &mut Invocation, index: EntryIndex, value: Value) {
+        self.push_notification(invocation, NotificationKind::Completed { index, value });
     }
 
     /// Adds a notification to the journal; a running attempt hears of it.

@@ -119,7 +119,7 @@ impl<T: Tables> Transition<'_, T> {
                 continue;
             };
             match open.kind {
-                OpenKind::Call { .. } | OpenKind::Awakeable => {}
+                OpenKind::Call { .. } | OpenKind::Awakeable | OpenKind::Signal { .. } | OpenKind::Value => {}
                 OpenKind::Timer { timer } => self.delete_timer(timer),
                 OpenKind::Effect => self.close_effect(invocation, *index)?,
             }

@@ -29,6 +29,13 @@ impl<T: Tables> Transition<'_, T> {
             return Ok(());
         }
         self.tables.delete(key);
+        if timer.kind == TimerKind::PurgeWorkflow {
+            // Its run keeps the key from here on, if there is one.
+            return match self.tables.invocation(timer.id)? {
+                Some(_) => Ok(()),
+                None => self.purge_workflow(timer.id),
+            };
+        }
         let invocation = self.tables.invocation(timer.id)?.filter(|row| row.incarnation == timer.incarnation);
         let Some(invocation) = invocation else {
             return Ok(());
@@ -43,10 +50,15 @@ impl<T: Tables> Transition<'_, T> {
             (TimerKind::PurgeJournal, Status::Completed { .. }) => {
                 self.tables.delete_all(&Prefix::Journal(timer.id))
             }
-            (TimerKind::Purge, Status::Completed { .. }) => self.purge(timer.id),
-            (TimerKind::Start | TimerKind::RetryAttempt | TimerKind::PurgeJournal | TimerKind::Purge, _) => {
-                Ok(())
-            }
+            (TimerKind::Purge, Status::Completed { .. }) => self.purge(&invocation),
+            (
+                TimerKind::Start
+                | TimerKind::RetryAttempt
+                | TimerKind::PurgeJournal
+                | TimerKind::Purge
+                | TimerKind::PurgeWorkflow,
+                _,
+            ) => Ok(()),
         }
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn same(index: EntryIndex, recorded: &Operation, got: &Operation) -> 
 
 /// The first part that differs.
 ///
-/// Not compared: what the host has answered (values and keys of state), and policies that do not change what the
+/// Not compared: what the host has answered (values and keys of state, ids of callees), and policies that do not change what the
 /// operation is (retry and time-out of an effect; the recorded ones rule).
 fn difference(recorded: &Operation, got: &Operation) -> Option<&'static str> {
     use Operation as Op;
@@ -124,6 +124,22 @@ fn difference(recorded: &Operation, got: &Operation) -> Option<&'static str> {
         (Op::ResolveAwakeable { id, outcome }, Op::ResolveAwakeable { id: got_id, outcome: got }) => {
             differs("id", id, got_id).or_else(|| differs("value", outcome, got))
         }
+        (Op::Signal { name }, Op::Signal { name: got })
+        | (Op::Promise { name }, Op::Promise { name: got })
+        | (Op::PromisePeek { name }, Op::PromisePeek { name: got })
+        | (Op::Run { name, .. }, Op::Run { name: got, .. }) => differs("name", name, got),
+        (
+            Op::SendSignal { to, name, outcome },
+            Op::SendSignal { to: got_to, name: got_name, outcome: got },
+        ) => differs("receiver", to, got_to)
+            .or_else(|| differs("name", name, got_name))
+            .or_else(|| differs("value", outcome, got)),
+        (Op::PromiseComplete { name, outcome }, Op::PromiseComplete { name: got_name, outcome: got }) => {
+            differs("name", name, got_name).or_else(|| differs("value", outcome, got))
+        }
+        (Op::Attach { id }, Op::Attach { id: got })
+        | (Op::PeekOutput { id }, Op::PeekOutput { id: got })
+        | (Op::CancelInvocation { id }, Op::CancelInvocation { id: got }) => differs("id", id, got),
         (Op::Output { outcome }, Op::Output { outcome: got }) => differs("value", outcome, got),
         _ => Some("kind"),
     }
@@ -135,7 +151,6 @@ fn call_difference(recorded: &Call, got: &Call) -> Option<&'static str> {
         .or_else(|| differs("idempotency key", &recorded.idempotency_key, &got.idempotency_key))
         .or_else(|| differs("input", &recorded.input, &got.input))
         .or_else(|| differs("list of headers", &recorded.headers, &got.headers))
-        .or_else(|| differs("callee", &recorded.callee, &got.callee))
 }
 
 fn differs<T: PartialEq>(part: &'static str, recorded: &T, got: &T) -> Option<&'static str> {
@@ -157,6 +172,15 @@ fn describe(operation: &Operation) -> String {
         Operation::Timer { due, name } => format!("{kind}{}{}", describe_due(*due), describe_name(name)),
         Operation::Effect { name, .. } => format!("{kind} {}", quote(name)),
         Operation::ResolveAwakeable { id, .. } => format!("{kind} `{id}`"),
+        Operation::Signal { name }
+        | Operation::Promise { name }
+        | Operation::PromisePeek { name }
+        | Operation::PromiseComplete { name, .. }
+        | Operation::Run { name, .. } => format!("{kind} {}", quote(name)),
+        Operation::SendSignal { to, name, .. } => format!("{kind} {} to `{to}`", quote(name)),
+        Operation::Attach { id } | Operation::PeekOutput { id } | Operation::CancelInvocation { id } => {
+            format!("{kind} `{id}`")
+        }
         Operation::CancelDelivered => "the delivery of a cancellation".to_owned(),
         Operation::Output { outcome: Ok(_) } => "the result of the handler".to_owned(),
         Operation::Output { outcome: Err(failure) } => {

@@ -58,8 +58,11 @@ pub(super) fn check(
 
 /// Cuts the failure message in `operation`, if there is one, to what is stored.
 pub(super) fn cut_failure(operation: &mut Operation) {
-    if let Operation::ResolveAwakeable { outcome: Err(failure), .. } | Operation::Output { outcome: Err(failure) } =
-        operation
+    if let Operation::ResolveAwakeable { outcome: Err(failure), .. }
+    | Operation::SendSignal { outcome: Err(failure), .. }
+    | Operation::PromiseComplete { outcome: Err(failure), .. }
+    | Operation::Run { outcome: Err(failure), .. }
+    | Operation::Output { outcome: Err(failure) } = operation
         // A character has at least one byte.
         && FAILURE_MESSAGE_CHARS_MAX < failure.message.len()
         && let Some((last, _)) = failure.message.char_indices().nth(FAILURE_MESSAGE_CHARS_MAX - 1)
@@ -85,7 +88,21 @@ const EMPTY: Parts = Parts { what: "payload", payload: 0, payload_max: ENTRY_BYT
 fn parts(operation: &Operation) -> Parts {
     match operation {
         Operation::Input { .. } => EMPTY,
-        Operation::Awakeable | Operation::ClearAllState | Operation::CancelDelivered => EMPTY,
+        Operation::Awakeable
+        | Operation::ClearAllState
+        | Operation::CancelDelivered
+        | Operation::Attach { .. }
+        | Operation::PeekOutput { .. }
+        | Operation::CancelInvocation { .. } => EMPTY,
+        Operation::Signal { name } | Operation::Promise { name } | Operation::PromisePeek { name } => {
+            Parts { text: name.len(), ..EMPTY }
+        }
+        Operation::SendSignal { name, outcome, .. }
+        | Operation::PromiseComplete { name, outcome }
+        | Operation::Run { name, outcome } => {
+            let parts = outcome_parts(outcome);
+            Parts { text: parts.text + name.len(), ..parts }
+        }
         Operation::GetState { key, value } => {
             Parts { what: "value", payload: value.as_ref().map_or(0, Bytes::len), key: key.len(), ..EMPTY }
         }

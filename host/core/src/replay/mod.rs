@@ -241,6 +241,17 @@ impl Replay {
         Ok(keys)
     }
 
+    /// The guest begins an inline run: its result if it is recorded, `None` if the work is to be done now and the
+    /// result to be made an operation afterwards.
+    pub fn start_run(&mut self, name: &str) -> Result<Option<Outcome>, MakeError> {
+        let asked = Operation::Run { name: name.to_owned(), outcome: Ok(Bytes::new()) };
+        match self.replay(&asked)? {
+            Some(Operation::Run { outcome, .. }) => Ok(Some(outcome)),
+            Some(_) => unreachable!("a recorded operation of another kind is a mismatch"),
+            None => Ok(None),
+        }
+    }
+
     /// The invocation that the call or send at `index` has started; `None` when it is neither, or not made yet.
     pub fn callee(&self, index: EntryIndex) -> Option<InvocationId> {
         self.callees.get(&index).copied().filter(|_| index.0 < self.made)

@@ -3,10 +3,11 @@
 use crate::{
     command::{AttemptErrorKind, Caller, WaitMode},
     ids::{DeploymentId, EntryIndex, Incarnation, InvocationId, LeaderEpoch, Lsn, Position},
-    schema::{HandlerMode, Policies},
+    schema::{HandlerMode, Policies, ServiceKind},
     tables::TimerKey,
-    value::{Outcome, Target, Timestamp},
+    value::{ObjectKey, Outcome, Target, Timestamp},
 };
+use std::sync::Arc;
 
 /// One row per partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -24,7 +25,8 @@ pub struct Invocation {
     pub id: InvocationId,
     pub incarnation: Incarnation,
     pub target: Target,
-    /// Fixed on arrival, like `policies`.
+    /// Fixed on arrival, like `mode` and `policies`.
+    pub kind: ServiceKind,
     pub mode: HandlerMode,
     pub policies: Policies,
     pub idempotency_key: Option<String>,
@@ -49,13 +51,15 @@ pub struct Invocation {
     /// When the first of these attempts started.
     pub failing_since: Timestamp,
     pub last_failure: Option<LastFailure>,
+    /// Of the inline run that has failed last.
+    pub run: Option<RunFailures>,
     pub status: Status,
 }
 
 impl Invocation {
     /// Whether this invocation takes the lock of its key.
     pub fn locks(&self) -> bool {
-        self.target.key.is_some() && self.mode == HandlerMode::Exclusive
+        self.target.key.is_some() && self.mode != HandlerMode::Shared
     }
 
     /// The attempt that may propose now, if there is one.
@@ -83,6 +87,15 @@ pub struct LastFailure {
     pub message: String,
     pub index: Option<EntryIndex>,
     pub at: Timestamp,
+}
+
+/// Attempts of an inline run that have failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RunFailures {
+    pub index: EntryIndex,
+    pub failures: u32,
+    /// When the first of them failed.
+    pub since: Timestamp,
 }
 
 /// Stage of an invocation; each holds what is valid in that stage alone.
@@ -144,10 +157,19 @@ pub struct Open {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OpenKind {
-    Call { callee: InvocationId },
-    Timer { timer: TimerKey },
+    Call {
+        callee: InvocationId,
+    },
+    Timer {
+        timer: TimerKey,
+    },
     Awakeable,
     Effect,
+    Signal {
+        name: Arc<str>,
+    },
+    /// A promise, or the result of another invocation.
+    Value,
 }
 
 /// An effect that has no result yet.
@@ -186,4 +208,28 @@ pub struct OutboxRange {
 impl OutboxRange {
     /// Sequence numbers begin at 1; a destination's dedup row holds 0 before the first.
     pub const EMPTY: Self = Self { first: 1, next: 1 };
+}
+
+/// Signals of one name: either handles wait for values, or values for handles.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Signals {
+    pub waiting: Vec<EntryIndex>,
+    pub values: Vec<Outcome>,
+}
+
+/// A promise of a workflow's key.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Promise {
+    pub outcome: Option<Outcome>,
+    pub waiters: Vec<Caller>,
+}
+
+/// What keeps the state and the promises of a workflow's key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Workflow {
+    pub object: ObjectKey,
+    /// Shared handlers of the key that are not completed.
+    pub unfinished: u32,
+    /// The run is purged: the last shared handler takes state and promises with it.
+    pub purged: bool,
 }

@@ -6,6 +6,9 @@
 //! append LABEL [@ATTEMPT] [first=N] OP; OP…   suspend LABEL any|all I,J
 //! failed LABEL mismatch|retry|host TEXT       effect LABEL I done|failed|terminal TEXT
 //! resolve LABEL I TEXT                        cancel LABEL       kill LABEL
+//! signal LABEL NAME TEXT                      promise KEY NAME TEXT           (of `Flow`)
+//! pause LABEL   resume LABEL   resume-on LABEL DEPLOYMENT   purge LABEL   purge-journal LABEL
+//! run-failed LABEL NAME TEXT [attempts=N]
 //! tick MS                                     fire               (every timer that is due)
 //! deliver FIRST complete LABEL I TEXT         truncate UPTO      again REQUEST LABEL TARGET
 //! ```
@@ -15,13 +18,15 @@ use relight_core::{
     Handler, HandlerMode, Incarnation, InvocationId, LeaderEpoch, Lsn, Operation, PartitionId, RequestId,
     Revision, Service, ServiceKind, Target, Timestamp, Value,
     command::{
-        AttemptError, AttemptErrorKind, Caller, EffectError, Message, NewInvocation, Origin, Wait, WaitMode,
+        AttemptError, AttemptErrorKind, Caller, EffectError, Message, NewInvocation, Origin, Purge, Then,
+        Wait, WaitMode,
     },
     journal::Call,
+    placement::workflow_id,
     retry::RetryPolicy,
     schema::{Deployment, Options, PayloadDef},
     tables::{Key, Prefix, ReadTables as _, ReadTablesExt as _},
-    value::Due,
+    value::{Due, ObjectKey},
 };
 
 use crate::world::World;
@@ -56,6 +61,32 @@ pub fn parse(world: &mut World, line: &str) -> Vec<Command> {
             id: awakeable(world, words[0], words[1]),
             outcome: Ok(words[2].to_owned().into()),
         },
+        "signal" => Command::SendSignal {
+            request: request(world),
+            to: world.id(words[0]),
+            name: words[1].to_owned(),
+            outcome: Ok(words[2].to_owned().into()),
+        },
+        "promise" => Command::CompletePromise {
+            request: request(world),
+            workflow: ObjectKey { service: "Flow".into(), key: words[0].into() },
+            name: words[1].to_owned(),
+            outcome: Ok(words[2].to_owned().into()),
+        },
+        "pause" => Command::Pause { request: request(world), id: world.id(words[0]) },
+        "resume" => Command::Resume { request: request(world), id: world.id(words[0]), deployment: None },
+        "resume-on" => Command::Resume {
+            request: request(world),
+            id: world.id(words[0]),
+            deployment: Some(DeploymentId(u128::from(number(words[1])))),
+        },
+        "purge" => {
+            Command::Purge { request: request(world), id: world.id(words[0]), what: Purge::Invocation }
+        }
+        "purge-journal" => {
+            Command::Purge { request: request(world), id: world.id(words[0]), what: Purge::Journal }
+        }
+        "run-failed" => run_failed(world, &words),
         "cancel" => Command::Cancel { request: request(world), id: world.id(words[0]) },
         "kill" => Command::Kill { request: request(world), id: world.id(words[0]) },
         "tick" => {
@@ -99,9 +130,14 @@ fn option<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
 }
 
 fn invocation(world: &mut World, words: &[&str]) -> NewInvocation {
+    let target = target(words[1]);
+    let id = match &target.key {
+        Some(key) if &*target.handler == "run" => world.name(words[0], workflow_id(&target.service, key)),
+        _ => world.id(words[0]),
+    };
     NewInvocation {
-        id: world.id(words[0]),
-        target: target(words[1]),
+        id,
+        target,
         input: option(words, "in").unwrap_or("").to_owned().into(),
         headers: Vec::new(),
         idempotency_key: option(words, "ik").map(str::to_owned),
@@ -128,12 +164,15 @@ fn append(world: &mut World, rest: &str) -> Command {
     let (label, mut rest) = rest.split_once(' ').expect("a label and operations");
     let id = world.id(label);
     let mut token = world.token(id);
+    let mut then = Then::GoOn;
     let mut first = world.tables().invocation(id).expect("readable").map_or(0, |row| row.journal.operations);
     while let Some((word, tail)) = rest.split_once(' ') {
         if let Some(attempt) = word.strip_prefix('@') {
             token = FencingToken { attempt: Lsn(number(attempt)), ..token };
         } else if let Some(given) = word.strip_prefix("first=") {
             first = index(given).0;
+        } else if word == "start-over" {
+            then = Then::StartOver;
         } else {
             break;
         }
@@ -143,7 +182,7 @@ fn append(world: &mut World, rest: &str) -> Command {
         .split(';')
         .map(|text| Entry { made_at: world.time, operation: operation(world, text.trim()) })
         .collect();
-    Command::Append { id, token, first: EntryIndex(first), entries }
+    Command::Append { id, token, first: EntryIndex(first), entries, then }
 }
 
 fn operation(world: &mut World, text: &str) -> Operation {
@@ -181,6 +220,21 @@ fn operation(world: &mut World, text: &str) -> Operation {
             id: awakeable(world, words[1], words[2]),
             outcome: Ok(words[3].to_owned().into()),
         },
+        "signal" => Operation::Signal { name: words[1].to_owned() },
+        "send-signal" => Operation::SendSignal {
+            to: world.id(words[1]),
+            name: words[2].to_owned(),
+            outcome: Ok(words[3].to_owned().into()),
+        },
+        "promise" => Operation::Promise { name: words[1].to_owned() },
+        "peek" => Operation::PromisePeek { name: words[1].to_owned() },
+        "complete" => {
+            Operation::PromiseComplete { name: words[1].to_owned(), outcome: Ok(words[2].to_owned().into()) }
+        }
+        "attach" => Operation::Attach { id: world.id(words[1]) },
+        "output-of" => Operation::PeekOutput { id: world.id(words[1]) },
+        "cancel" => Operation::CancelInvocation { id: world.id(words[1]) },
+        "run" => Operation::Run { name: words[1].to_owned(), outcome: Ok(words[2].to_owned().into()) },
         "cancelled" => Operation::CancelDelivered,
         "output" => Operation::Output { outcome: Ok(words[1].to_owned().into()) },
         "fail" => Operation::Output { outcome: Err(Failure::new(500, words[1])) },
@@ -205,6 +259,18 @@ fn failed(world: &mut World, words: &[&str]) -> Command {
     };
     let error = AttemptError { kind, message: words[2..].join(" "), index: None, retry_after: None };
     Command::AttemptFailed { id, token: world.token(id), error }
+}
+
+fn run_failed(world: &mut World, words: &[&str]) -> Command {
+    let id = world.id(words[0]);
+    let operations = world.tables().invocation(id).expect("readable").map_or(0, |row| row.journal.operations);
+    let retry = RetryPolicy {
+        max_attempts: option(words, "attempts").map(|max| index(max).0),
+        on_exhausted: relight_core::retry::OnExhausted::Fail,
+        ..RetryPolicy::EFFECT
+    };
+    let error = EffectError { message: words[2..].join(" "), retry_after: None };
+    Command::RunFailed { id, token: world.token(id), operations, name: words[1].to_owned(), error, retry }
 }
 
 fn effect(world: &mut World, words: &[&str]) -> Command {
@@ -236,7 +302,7 @@ fn fire(world: &mut World) -> Vec<Command> {
         .collect()
 }
 
-/// `Greeter` is a service, `Counter` a virtual object with an exclusive `add` and a shared `get`.
+/// `Greeter` is a service, `Flow` a workflow with its `run` and a shared `look`, `Counter` a virtual object with an exclusive `add` and a shared `get`.
 fn schema() -> (Deployment, Vec<Service>) {
     let handler = |name: &str, mode| Handler {
         name: name.into(),
@@ -259,6 +325,11 @@ fn schema() -> (Deployment, Vec<Service>) {
     };
     let services = vec![
         service("Greeter", ServiceKind::Service, vec![handler("greet", HandlerMode::Exclusive)]),
+        service(
+            "Flow",
+            ServiceKind::Workflow,
+            vec![handler("run", HandlerMode::Workflow), handler("look", HandlerMode::Shared)],
+        ),
         service(
             "Counter",
             ServiceKind::VirtualObject,

@@ -29,7 +29,7 @@ impl Host for Guest {
                 created_at: of.created_at.0,
             });
         }
-        let durable = self.handler("context.info")?;
+        let durable = self.handler_or_run("context.info")?;
         let identity = &durable.identity;
         let (headers, _) = durable.input();
         Ok(InvocationInfo {
@@ -46,6 +46,7 @@ impl Host for Guest {
         self.cpu.host_call();
         Ok(match &self.role {
             Role::Silent => SILENT_NOW,
+            Role::Handler(durable) if durable.live_run().is_some() => durable.shared().now().0,
             Role::Handler(durable) => durable.now().0,
             Role::Effect(live) => live.now().0,
         })
@@ -74,8 +75,8 @@ impl Guest {
         self.cpu.host_call();
         match &mut self.role {
             Role::Silent => bytes.fill(SILENT_BYTE),
-            Role::Handler(durable) => durable.random(bytes),
-            Role::Effect(_) => rand::rng().fill_bytes(bytes),
+            Role::Handler(durable) if durable.live_run().is_none() => durable.random(bytes),
+            Role::Handler(_) | Role::Effect(_) => rand::rng().fill_bytes(bytes),
         }
     }
 }

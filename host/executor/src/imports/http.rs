@@ -9,11 +9,17 @@ use crate::{
 impl Host for Guest {
     async fn fetch(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
         self.cpu.host_call();
-        let Role::Effect(live) = &self.role else {
-            let message = "`http.fetch` is only available inside an effect: a handler is replayed";
+        let live = match &self.role {
+            Role::Effect(live) => Some((&live.allow, &live.shared)),
+            Role::Handler(durable) => durable.live_run().map(|run| (&run.allow, durable.shared())),
+            Role::Silent => None,
+        };
+        let Some((allow, shared)) = live else {
+            let message =
+                "`http.fetch` is only available inside an effect or an inline run: a handler is replayed";
             return Err(Stop::Misuse(message.to_owned()).into());
         };
-        let result = http::fetch(request, &live.allow, &live.shared.tls).await;
+        let result = http::fetch(request, allow, &shared.tls).await;
         self.cpu.waited();
         Ok(result)
     }

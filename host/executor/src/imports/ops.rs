@@ -1,7 +1,10 @@
 //! `relight:handler/ops`.
 
 use relight_core::{
-    AwakeableId, DurationMs, Operation, ids::EntryIndex, journal::Call, placement::callee_id,
+    AwakeableId, DurationMs, Operation,
+    ids::EntryIndex,
+    journal::Call,
+    placement::{callee_id, workflow_id},
     retry::RetryPolicy,
 };
 
@@ -74,6 +77,64 @@ impl Host for Guest {
         Ok(())
     }
 
+    async fn signal(&mut self, name: String) -> wasmtime::Result<Handle> {
+        let durable = self.handler("ops.signal")?;
+        bounded("name of a signal", &name, NAME_BYTES_MAX)?;
+        Ok(durable.make(Operation::Signal { name }).await?.index.0)
+    }
+
+    async fn send_signal(
+        &mut self,
+        to: InvocationId,
+        name: String,
+        value: Result<Bytes, Failure>,
+    ) -> wasmtime::Result<()> {
+        let durable = self.handler("ops.send-signal")?;
+        bounded("name of a signal", &name, NAME_BYTES_MAX)?;
+        let (to, outcome) = (invocation(to)?, convert::outcome(value));
+        durable.make(Operation::SendSignal { to, name, outcome }).await?;
+        Ok(())
+    }
+
+    async fn promise(&mut self, name: String) -> wasmtime::Result<Handle> {
+        let durable = workflow(self, "ops.promise", &name)?;
+        Ok(durable.make(Operation::Promise { name }).await?.index.0)
+    }
+
+    async fn promise_peek(&mut self, name: String) -> wasmtime::Result<Handle> {
+        let durable = workflow(self, "ops.promise-peek", &name)?;
+        Ok(durable.make(Operation::PromisePeek { name }).await?.index.0)
+    }
+
+    async fn promise_complete(
+        &mut self,
+        name: String,
+        value: Result<Bytes, Failure>,
+    ) -> wasmtime::Result<Handle> {
+        let durable = workflow(self, "ops.promise-complete", &name)?;
+        let outcome = convert::outcome(value);
+        Ok(durable.make(Operation::PromiseComplete { name, outcome }).await?.index.0)
+    }
+
+    async fn attach(&mut self, id: InvocationId) -> wasmtime::Result<Handle> {
+        let durable = self.handler("ops.attach")?;
+        let id = invocation(id)?;
+        Ok(durable.make(Operation::Attach { id }).await?.index.0)
+    }
+
+    async fn output(&mut self, id: InvocationId) -> wasmtime::Result<Handle> {
+        let durable = self.handler("ops.output")?;
+        let id = invocation(id)?;
+        Ok(durable.make(Operation::PeekOutput { id }).await?.index.0)
+    }
+
+    async fn cancel(&mut self, id: InvocationId) -> wasmtime::Result<()> {
+        let durable = self.handler("ops.cancel")?;
+        let id = invocation(id)?;
+        durable.make(Operation::CancelInvocation { id }).await?;
+        Ok(())
+    }
+
     async fn effect(
         &mut self,
         name: String,
@@ -85,6 +146,22 @@ impl Host for Guest {
         let (retry, timeout) = effect_policy(durable, &name, options)?;
         Ok(durable.make(Operation::Effect { name, input, retry, timeout }).await?.index.0)
     }
+}
+
+fn invocation(id: InvocationId) -> Result<relight_core::InvocationId, Stop> {
+    convert::truncated(id, NAME_BYTES_MAX).parse().map_err(|error| Stop::Misuse(format!("{error}")))
+}
+
+/// The handler of a workflow, whose promises these are.
+fn workflow<'a>(guest: &'a mut Guest, import: &str, name: &str) -> Result<&'a mut Durable, Stop> {
+    let durable = guest.handler(import)?;
+    bounded("name of a promise", name, NAME_BYTES_MAX)?;
+    if durable.identity.target.key.is_none() {
+        let message =
+            format!("`{import}` needs a workflow, but `{}` is a service", durable.identity.target.service);
+        return Err(Stop::Misuse(message));
+    }
+    Ok(durable)
 }
 
 /// What the caller says, else what the definition says, else the host's. An unknown name gets the host's; it ends as
@@ -119,13 +196,16 @@ fn call(durable: &Durable, target: Target, input: Bytes, options: Option<CallOpt
     }
     let target = convert::target(target);
     let identity = &durable.identity;
-    let callee = callee_id(
-        identity.id,
-        identity.incarnation,
-        durable.next_index(),
-        &target,
-        options.idempotency_key.as_deref(),
-    );
+    let callee = match &target.key {
+        Some(key) if durable.runs_once(&target) => workflow_id(&target.service, key),
+        _ => callee_id(
+            identity.id,
+            identity.incarnation,
+            durable.next_index(),
+            &target,
+            options.idempotency_key.as_deref(),
+        ),
+    };
     Ok(Call {
         target,
         callee,

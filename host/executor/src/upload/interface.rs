@@ -16,10 +16,30 @@ const HANDLER_EXPORT: &str = relight_wit::HANDLER_EXPORT;
 const HANDLER_ASYNC_EXPORT: &str = "relight:handler/handler-async";
 
 /// Functions that a component may import, by interface. Interfaces of types have none.
-const IMPORTS: [(&str, &[&str]); 9] = [
+const IMPORTS: [(&str, &[&str]); 10] = [
     ("context", &["info", "now", "random", "uuid"]),
     ("state", &["get", "keys", "set", "clear", "clear-all"]),
-    ("ops", &["call", "callee", "send", "timer", "awakeable", "resolve-awakeable", "effect"]),
+    (
+        "ops",
+        &[
+            "call",
+            "callee",
+            "send",
+            "timer",
+            "awakeable",
+            "resolve-awakeable",
+            "signal",
+            "send-signal",
+            "promise",
+            "promise-peek",
+            "promise-complete",
+            "attach",
+            "output",
+            "cancel",
+            "effect",
+        ],
+    ),
+    ("inline-run", &["start", "finish", "retry"]),
     ("waiting", &["wait", "wait-any", "wait-all"]),
     ("http", &["fetch"]),
     ("log", &["log"]),

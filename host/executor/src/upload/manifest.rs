@@ -57,15 +57,19 @@ fn service(service: ServiceDef) -> Result<Service, UploadError> {
     let kind = match kind {
         guest::ServiceKind::Service => ServiceKind::Service,
         guest::ServiceKind::VirtualObject => ServiceKind::VirtualObject,
-        guest::ServiceKind::Workflow => {
-            return Err(UploadError::Unsupported { what: format!("workflow `{name}`") });
-        }
+        guest::ServiceKind::Workflow => ServiceKind::Workflow,
     };
     if handlers.is_empty() {
         return Err(wrong(format!("`{name}` has no handlers")));
     }
     bounded(&format!("handlers of `{name}`"), handlers.len(), HANDLERS_MAX)?;
     unique(&format!("handler of `{name}`"), handlers.iter().map(|handler| &handler.name))?;
+    let runs = handlers.iter().filter(|handler| handler.mode == guest::HandlerMode::Workflow).count();
+    if kind == ServiceKind::Workflow && runs != 1 {
+        return Err(wrong(format!(
+            "workflow `{name}` has {runs} handlers of mode workflow; it needs exactly one"
+        )));
+    }
     check_metadata(&name, &metadata)?;
     Ok(Service {
         kind,
@@ -87,15 +91,23 @@ fn handler(service: &str, kind: ServiceKind, handler: HandlerDef) -> Result<Hand
     check_name("handler", &name, |c| c == '_')?;
     let path = format!("{service}/{name}");
     let mode = match (kind, mode) {
+        (ServiceKind::Workflow, guest::HandlerMode::Workflow) => HandlerMode::Workflow,
+        (ServiceKind::Workflow, guest::HandlerMode::Exclusive) => {
+            return Err(wrong(format!(
+                "`{path}` is exclusive, but a workflow has its run and shared handlers"
+            )));
+        }
         (_, guest::HandlerMode::Exclusive) => HandlerMode::Exclusive,
-        (ServiceKind::VirtualObject, guest::HandlerMode::Shared) => HandlerMode::Shared,
+        (ServiceKind::VirtualObject | ServiceKind::Workflow, guest::HandlerMode::Shared) => {
+            HandlerMode::Shared
+        }
         (ServiceKind::Service, guest::HandlerMode::Shared) => {
             return Err(wrong(format!(
                 "`{path}` is shared, but a service has nothing to share: leave the mode out"
             )));
         }
         (_, guest::HandlerMode::Workflow) => {
-            return Err(UploadError::Unsupported { what: format!("workflow handler `{path}`") });
+            return Err(wrong(format!("`{path}` has mode workflow, but `{service}` is not a workflow")));
         }
     };
     check_metadata(&path, &metadata)?;

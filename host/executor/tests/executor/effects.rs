@@ -1,18 +1,18 @@
 //! Attempts of effects, and their way out: HTTP by the allow-list.
 
-use std::sync::Arc;
-
 use relight_core::{
     Outcome,
     command::{Command, EffectError},
-    schema::Deployment,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 
-use crate::rig::{Deployed, Options, Rig, start_effect};
+use crate::{
+    peer::{allowing, serve_once},
+    rig::{Options, Rig, start_effect},
+};
 
 async fn result(rig: &Rig) -> Result<Outcome, EffectError> {
     match rig.leader.next().await {
@@ -20,23 +20,6 @@ async fn result(rig: &Rig) -> Result<Outcome, EffectError> {
         Command::EffectFailed { error, .. } => Err(error),
         other => panic!("an effect does not propose this: {other:?}"),
     }
-}
-
-fn allowing(deployed: &Deployed, allow: &str) -> Arc<Deployment> {
-    let mut deployment = (*deployed.deployment).clone();
-    deployment.allow_http = vec![allow.to_owned()];
-    Arc::new(deployment)
-}
-
-/// Answers one request with `response` after its head has come, and gives the head.
-async fn serve_once(listener: &TcpListener, response: &str) -> String {
-    let (mut stream, _) = listener.accept().await.expect("somebody connects");
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.expect("the head comes whole"));
-    }
-    stream.write_all(response.as_bytes()).await.expect("the answer can be written");
-    String::from_utf8(head).expect("a head is ASCII")
 }
 
 #[tokio::test]

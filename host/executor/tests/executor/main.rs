@@ -4,5 +4,8 @@ mod attempts;
 mod compiling;
 mod effects;
 mod hostile;
+mod operations;
+mod peer;
 mod rig;
+mod runs;
 mod uploads;

@@ -14,11 +14,12 @@ use std::{
 use bytes::Bytes;
 use relight_core::{
     Failure, InvocationId, JournalItem, Notification, Operation, Outcome, Target, Timestamp, Value,
-    command::{AttemptError, AttemptErrorKind, Command, Wait},
+    command::{AttemptError, AttemptErrorKind, Command, EffectError, Then, Wait},
     ids::{
         DeploymentId, Digest, EntryIndex, FencingToken, LeaderEpoch, Lsn, PartitionId, PartitionKey, Position,
     },
     journal::{Entry, NotificationKind},
+    retry::RetryPolicy,
     runner::{
         Attempt, AttemptEvent, AttemptStart, EffectStart, Host, InvocationInfo, Runner, StateView, Work,
     },
@@ -200,6 +201,10 @@ impl Host for Leader {
         PartitionId(0)
     }
 
+    fn runs_once(&self, target: &Target) -> bool {
+        &*target.service == "Signup" && &*target.handler == "run"
+    }
+
     fn propose(&self, command: Command) {
         self.sender.send(command).expect("the receiver is in `self`");
     }
@@ -242,6 +247,17 @@ pub enum End {
     Output(Outcome),
     Failed(AttemptError),
     Suspended(Wait),
+    /// An inline run is recorded; another attempt goes on.
+    StartedOver,
+    RunFailed(FailedRun),
+}
+
+/// An inline run that may be tried again.
+#[derive(Debug)]
+pub struct FailedRun {
+    pub name: String,
+    pub error: EffectError,
+    pub retry: RetryPolicy,
 }
 
 impl Life {
@@ -321,9 +337,17 @@ impl Life {
     /// Applies a proposal as the state machine would; answers how the attempt ended, if it did.
     pub fn apply(&mut self, command: Command) -> Option<End> {
         match command {
-            Command::Append { id, token, first, entries } => {
+            Command::Append { id, token, first, entries, then } => {
                 assert_eq!((id, token, first), (self.id, self.token(), EntryIndex(self.operations())));
-                self.append(entries)
+                let end = self.append(entries);
+                match then {
+                    Then::GoOn => end,
+                    Then::StartOver => Some(End::StartedOver),
+                }
+            }
+            Command::RunFailed { id, token, operations, name, error, retry } => {
+                assert_eq!((id, token, operations), (self.id, self.token(), self.operations()));
+                Some(End::RunFailed(FailedRun { name, error, retry }))
             }
             Command::Suspend { id, token, wait } => {
                 assert_eq!((id, token, wait.operations), (self.id, self.token(), self.operations()));
@@ -381,6 +405,22 @@ impl Life {
                 return end;
             }
         }
+    }
+
+    /// Runs attempts until one ends in another way than by an inline run's result.
+    pub async fn end_after_runs(&mut self, rig: &Rig) -> End {
+        loop {
+            self.start(rig);
+            match self.end(rig).await {
+                End::StartedOver => {}
+                end => return end,
+            }
+        }
+    }
+
+    /// Records what the state machine records by itself.
+    pub fn record(&mut self, operation: Operation) {
+        self.journal.push(JournalItem::Operation(Entry { made_at: now(), operation }));
     }
 
     /// Applies proposals until the journal has so many operations.

@@ -34,12 +34,20 @@ async fn conformance_component_is_described() {
     let state = checked.services.iter().find(|service| &*service.name == "State").expect("it is there");
     assert_eq!(state.kind, ServiceKind::VirtualObject);
     assert_eq!(state.handler("get").map(|handler| handler.mode), Some(HandlerMode::Shared));
+    let flow = checked.services.iter().find(|service| &*service.name == "Flow").expect("it is there");
+    assert_eq!(flow.kind, ServiceKind::Workflow);
+    assert_eq!(flow.handler("run").map(|handler| handler.mode), Some(HandlerMode::Workflow));
+    assert_eq!(flow.handler("open").map(|handler| handler.mode), Some(HandlerMode::Shared));
     assert!(checked.effects.iter().any(|effect| effect.name == "fetch"));
     assert!(
         checked.imports.contains(&"relight:handler/waiting.wait-any".to_owned()),
         "{:?}",
         checked.imports
     );
+    for function in ["ops.promise-complete", "ops.send-signal", "ops.attach", "inline-run.start"] {
+        let name = format!("relight:handler/{function}");
+        assert!(checked.imports.contains(&name), "{name}: {:?}", checked.imports);
+    }
 }
 
 #[tokio::test]
@@ -110,10 +118,8 @@ async fn imports_are_refused_by_name() {
     let function = |name: &str, function: &str| {
         importing(&format!(r#"(import "{name}" (instance (export "{function}" (func))))"#))
     };
-    let promise = refused(function("relight:handler/ops@0.1.0", "promise")).await;
-    says(&promise, "RL0107", "not supported yet: `relight:handler/ops.promise`");
-    let run = refused(function("relight:handler/inline-run@0.1.0", "start")).await;
-    says(&run, "RL0107", "not supported yet: `relight:handler/inline-run.start`");
+    let later = refused(function("relight:handler/ops@0.1.0", "fork")).await;
+    says(&later, "RL0107", "not supported yet: `relight:handler/ops.fork`");
     let newer = refused(function("relight:handler/ops@0.2.0", "call")).await;
     says(&newer, "RL0107", "`relight:handler/ops.call` of `relight:handler/ops@0.2.0`");
     let wasi = refused(function("wasi:random/random@0.2.0", "get-random-u64")).await;

@@ -8,6 +8,7 @@ fn kind(name: &str) -> Option<ServiceKind> {
     match name {
         "Greeter" => Some(ServiceKind::Service),
         "Cart" => Some(ServiceKind::VirtualObject),
+        "Signup" => Some(ServiceKind::Workflow),
         _ => None,
     }
 }
@@ -62,6 +63,9 @@ fn calls_and_sends() {
         ("/restate/call/Cart/mary/add", CALL, "Cart", Some("mary"), "add"),
         ("/relight/send/Greeter/greet", SEND, "Greeter", None, "greet"),
         ("/relight/send/Cart/mary/add?delay=1d", LATER, "Cart", Some("mary"), "add"),
+        ("/Signup/mary/run", CALL, "Signup", Some("mary"), "run"),
+        ("/Signup/mary/run/send?delay=1d", LATER, "Signup", Some("mary"), "run"),
+        ("/restate/send/Signup/mary/run", SEND, "Signup", Some("mary"), "run"),
     ] {
         for method in [Method::GET, Method::POST] {
             assert_eq!(by(&method, path), Ok(target(mode, service, key, handler)), "{method} {path}");
@@ -85,6 +89,10 @@ fn paths_that_do_not_fit_their_service_are_bad() {
     for path in ["/Cart", "/Cart/add", "/Cart/mary/add/now", "/relight/call/Cart/add"] {
         assert!(bad(path).contains("/Cart/{key}/{handler}"), "{path}");
     }
+    assert_eq!(
+        bad("/Signup/run"),
+        "bad path: `Signup` is a workflow, its handlers are at /Signup/{key}/{handler}"
+    );
     assert!(bad("/Cart//add").contains("empty"));
     assert!(bad("/Cart/%ff/add").contains("`%ff` is not well encoded"));
     assert!(bad(&format!("/Greeter/{}", "x".repeat(PATH_BYTES_MAX))).contains("longer"));
@@ -137,7 +145,10 @@ fn results() {
                 };
                 assert_eq!(get(&path), Ok(Route::Result(wait, reference)), "{path}");
             }
-            assert_eq!(bad(&format!("/{door}/workflow/W/k/{verb}")), "not supported yet: workflow");
+            let path = format!("/{door}/workflow/Signup/a%2Fb/{verb}");
+            let reference = Reference::Workflow { service: "Signup".into(), key: "a/b".into() };
+            assert_eq!(get(&path), Ok(Route::Result(wait, reference)), "{path}");
+            assert_eq!(by(&Method::POST, &path), Err(RouteError::Method { allow: "GET" }), "{path}");
             let path = format!("/{door}/{verb}");
             assert_eq!(by(&Method::POST, &path), Ok(Route::ByBody(ByBody::Result(wait))));
             assert_eq!(get(&path), Err(RouteError::Method { allow: "POST" }));
@@ -146,6 +157,37 @@ fn results() {
     }
     assert!(bad("/relight/attach/inv_1x").contains("`inv_1x` is not an invocation id"));
     assert!(bad("/relight/invocation/x/output").contains("`x` is not an invocation id"));
+}
+
+#[test]
+fn signals_and_promises() {
+    let to = InvocationId { key: PartitionKey(7), unique: 9 };
+    for door in ["relight", "restate"] {
+        for (verb, resolution) in [("resolve", Resolution::Resolve), ("reject", Resolution::Reject)] {
+            let path = format!("/{door}/signals/{to}/a%2Fb/{verb}");
+            let signal = Route::Signal { to, name: "a/b".into(), resolution };
+            assert_eq!(by(&Method::POST, &path), Ok(signal), "{path}");
+            assert_eq!(get(&path), Err(RouteError::Method { allow: "POST" }), "{path}");
+
+            let path = format!("/{door}/promises/Signup/mary/go/{verb}");
+            let (workflow, key, name) = ("Signup".into(), "mary".into(), "go".into());
+            let promise = Route::Promise { workflow, key, name, resolution };
+            assert_eq!(by(&Method::POST, &path), Ok(promise), "{path}");
+            assert_eq!(get(&path), Err(RouteError::Method { allow: "POST" }), "{path}");
+        }
+    }
+    let post = |path| by(&Method::POST, path);
+    assert!(matches!(post("/relight/signals/inv_1x/go/resolve"), Err(RouteError::Bad(_))));
+    assert!(matches!(post("/relight/promises/Signup//go/resolve"), Err(RouteError::Bad(_))));
+    assert_eq!(
+        post("/relight/promises/Cart/mary/go/resolve"),
+        Err(RouteError::Bad("`Cart` is a virtual object: only workflows have promises".to_owned()))
+    );
+    let unknown = Err(RouteError::UnknownService("Nobody".to_owned()));
+    assert_eq!(post("/relight/promises/Nobody/mary/go/reject"), unknown);
+    for path in ["/relight/signals/go/resolve", "/relight/promises/Signup/go/reject", "/relight/x/resolve"] {
+        assert_eq!(post(path), Err(RouteError::NotFound), "{path}");
+    }
 }
 
 #[test]

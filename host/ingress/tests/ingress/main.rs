@@ -6,3 +6,5 @@ mod calls;
 mod refusals;
 mod results;
 mod rig;
+mod signals;
+mod workflows;

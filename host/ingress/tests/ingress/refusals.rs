@@ -25,13 +25,14 @@ async fn requests_that_fit_no_handler_are_refused() {
     refused(&rig.get("/Greeter/nothing").await, 404, "`nothing`");
     refused(&rig.get("/Greeter/private").await, 400, "private");
     refused(&rig.get("/Cart/echo").await, 400, "virtual object");
+    refused(&rig.get("/Signup/promise").await, 400, "workflow");
     refused(&rig.get("/Greeter/echo?delay=1s").await, 400, "delay");
     refused(&rig.get("/relight/nothing").await, 404, "no such path");
     let put = rig.request(Method::PUT, "/Greeter/echo", &[], "").await;
     refused(&put, 405, "GET, POST");
     assert_eq!(put.header("allow"), Some("GET, POST"));
     let health = rig.get("/relight/health").await;
-    assert_eq!(health.json(), serde_json::json!({"services": ["Cart", "Greeter"]}));
+    assert_eq!(health.json(), serde_json::json!({"services": ["Cart", "Forgotten", "Greeter", "Signup"]}));
     rig.stop().await;
 }
 

@@ -14,10 +14,10 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use relight_core::{
-    Answer, AwakeableId, Command, Deployment, DeploymentId, Digest, EntryIndex, Failure, Handler,
-    HandlerMode, InvocationId, JournalItem, Operation, Outcome, PartitionId, RequestId, Revision, Service,
-    ServiceKind, Timestamp, Value,
-    command::{Wait, WaitMode},
+    Answer, AwakeableId, Command, Deployment, DeploymentId, Digest, DurationMs, EntryIndex, Failure,
+    FencingToken, Handler, HandlerMode, InvocationId, JournalItem, Operation, Outcome, PartitionId,
+    RequestId, Revision, Service, ServiceKind, Timestamp, Value,
+    command::{Then, Wait, WaitMode},
     journal::{Entry, NotificationKind},
     placement::Partitioning,
     runner::{Attempt, AttemptEvent, AttemptStart, EffectStart, Host, Runner, Slot, Work},
@@ -135,9 +135,14 @@ impl Rig {
         }
     }
 
+    /// Waits until the handler waits for its value.
+    pub async fn waiting(&self, id: InvocationId) -> Box<Invocation> {
+        self.until(id, |row| row.journal.operations == 2).await
+    }
+
     /// Public id of the awakeable that a `wait` handler has made.
     pub async fn awakeable(&self, id: InvocationId) -> AwakeableId {
-        let row = self.until(id, |row| row.journal.operations == 2).await;
+        let row = self.waiting(id).await;
         AwakeableId { invocation: id, incarnation: row.incarnation, index: EntryIndex(1) }
     }
 }
@@ -169,8 +174,22 @@ async fn deploy(partitions: &Partitions) {
         options: Policies::default(),
         metadata: Vec::new(),
     };
-    let greeter = vec![handler("echo"), handler("fail"), handler("headers"), handler("wait"), plain, private];
+    let greeter = vec![
+        handler("echo"),
+        handler("fail"),
+        handler("headers"),
+        handler("wait"),
+        handler("signal"),
+        plain,
+        private,
+    ];
+    let run = |name| Handler { mode: HandlerMode::Workflow, ..handler(name) };
+    let mut forgotten = run("echo");
+    forgotten.options.idempotency_retention = Some(DurationMs::ZERO);
+    let shared = Handler { mode: HandlerMode::Shared, ..handler("echo") };
     let services = vec![
+        service("Signup", ServiceKind::Workflow, vec![run("promise"), shared]),
+        service("Forgotten", ServiceKind::Workflow, vec![forgotten]),
         service("Greeter", ServiceKind::Service, greeter),
         service("Cart", ServiceKind::VirtualObject, vec![handler("echo"), handler("wait")]),
     ];
@@ -196,10 +215,29 @@ async fn deploy(partitions: &Partitions) {
 /// Runs an attempt to its end, or to its wait, on the spot.
 struct Script;
 
-struct Nothing;
+/// An attempt; one that waits ends with the value that comes before it is suspended.
+struct Scripted {
+    id: InvocationId,
+    token: FencingToken,
+    host: Arc<dyn Host>,
+}
 
-impl Attempt for Nothing {
-    fn event(&self, _: AttemptEvent) {}
+impl Scripted {
+    fn append(&self, first: u32, operation: Operation) {
+        let (id, token, first) = (self.id, self.token, EntryIndex(first));
+        let entries = vec![Entry { made_at: now(), operation }];
+        self.host.propose(Command::Append { id, token, first, entries, then: Then::GoOn });
+    }
+}
+
+impl Attempt for Scripted {
+    fn event(&self, event: AttemptEvent) {
+        if let AttemptEvent::Notification { notification, .. } = event
+            && let Some(outcome) = value(&[JournalItem::Notification(notification)])
+        {
+            self.append(2, Operation::Output { outcome });
+        }
+    }
 }
 
 impl Runner for Script {
@@ -209,33 +247,37 @@ impl Runner for Script {
 
     fn start_attempt(&self, _: Slot, start: AttemptStart, host: Arc<dyn Host>) -> Box<dyn Attempt> {
         let (id, token) = (start.id, start.token);
-        let append = |first, operation| {
-            let entries = vec![Entry { made_at: now(), operation }];
-            host.propose(Command::Append { id, token, first: EntryIndex(first), entries });
-        };
+        let scripted = Scripted { id, token, host: Arc::clone(&host) };
+        let append = |first, operation| scripted.append(first, operation);
         let JournalItem::Operation(Entry { operation: Operation::Input { headers, body }, .. }) =
             &start.journal[0]
         else {
             panic!("a journal begins with its input");
         };
         let output = |outcome| Operation::Output { outcome };
-        match &*start.target.handler {
-            "wait" => match value(&start.journal) {
+        let awaited = match &*start.target.handler {
+            "wait" => Some(Operation::Awakeable),
+            "signal" => Some(Operation::Signal { name: "go".to_owned() }),
+            "promise" => Some(Operation::Promise { name: "go".to_owned() }),
+            _ => None,
+        };
+        match (&*start.target.handler, awaited) {
+            (_, Some(awaited)) => match value(&start.journal) {
                 Some(outcome) => append(2, output(outcome)),
                 None => {
-                    append(1, Operation::Awakeable);
+                    append(1, awaited);
                     let wait = Wait { operations: 2, mode: WaitMode::Any, handles: vec![EntryIndex(1)] };
                     host.propose(Command::Suspend { id, token, wait });
                 }
             },
-            "fail" => append(1, output(Err(Failure::new(418, "no coffee here")))),
-            "headers" => {
+            ("fail", None) => append(1, output(Err(Failure::new(418, "no coffee here")))),
+            ("headers", None) => {
                 let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
                 append(1, output(Ok(names.join(" ").into())));
             }
             _ => append(1, output(Ok(body.clone()))),
         }
-        Box::new(Nothing)
+        Box::new(scripted)
     }
 
     fn start_effect(&self, _: Slot, _: EffectStart, _: Arc<dyn Host>) -> Box<dyn Send> {
@@ -243,7 +285,7 @@ impl Runner for Script {
     }
 }
 
-/// What the awakeable of a `wait` handler was completed with.
+/// What the handler waits for, once it has come.
 fn value(journal: &[JournalItem]) -> Option<Outcome> {
     journal.iter().find_map(|item| match item {
         JournalItem::Notification(notification) => match &notification.kind {

@@ -55,6 +55,10 @@ impl Host for Nobody {
         PartitionId(0)
     }
 
+    fn runs_once(&self, _target: &Target) -> bool {
+        false
+    }
+
     fn propose(&self, _command: Command) {}
 
     fn capacity(&self, _work: Work) {}
@@ -125,6 +129,7 @@ fn invocation(id: InvocationId) -> Invocation {
         id,
         incarnation: Incarnation::ZERO,
         target: Target { service: "S".into(), key: None, handler: "h".into() },
+        kind: relight_core::ServiceKind::Service,
         mode: HandlerMode::Exclusive,
         policies: Policies::DEFAULT,
         idempotency_key: None,
@@ -141,6 +146,7 @@ fn invocation(id: InvocationId) -> Invocation {
         failures: 0,
         failing_since: Timestamp(1),
         last_failure: None,
+        run: None,
         status: Status::Invoked { attempt: Lsn(1), operations_at_start: 1, retry_at: None },
     }
 }

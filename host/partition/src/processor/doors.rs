@@ -109,6 +109,7 @@ impl Processor {
         self.proposer.forget_delivery(&proposal.command);
         match proposal.command {
             Command::Append { id, token, .. }
+            | Command::RunFailed { id, token, .. }
             | Command::Suspend { id, token, .. }
             | Command::AttemptFailed { id, token, .. } => {
                 // What the attempt has proposed behind it would look like a loss and start it again, for ever.

@@ -89,7 +89,8 @@ impl Processor {
     fn announced(&mut self, epoch: LeaderEpoch) -> Result<(), TablesError> {
         match &self.state {
             State::Announcing(own) if *own == epoch => {
-                let leader = Leader::begin(&self.partition, epoch, &self.tables, self.mailbox.clone())?;
+                let (mailbox, schema) = (self.mailbox.clone(), self.schema.subscribe());
+                let leader = Leader::begin(&self.partition, epoch, &self.tables, mailbox, schema)?;
                 tracing::info!(partition = %self.partition.id, %epoch, "leads");
                 self.state = State::Leader(Box::new(leader));
             }

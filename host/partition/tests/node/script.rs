@@ -296,7 +296,13 @@ impl Ctx {
     fn flush(&self) {
         let batch = self.0.replay.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_batch();
         if let Some((first, entries)) = batch {
-            self.0.host.propose(Command::Append { id: self.0.id, token: self.0.token, first, entries });
+            self.0.host.propose(Command::Append {
+                id: self.0.id,
+                token: self.0.token,
+                first,
+                entries,
+                then: relight_core::command::Then::GoOn,
+            });
         }
     }
 }

@@ -59,6 +59,52 @@ async fn an_invocation_is_found_shown_and_cancelled() {
 }
 
 #[tokio::test]
+async fn an_invocation_is_paused_resumed_given_values_and_purged() {
+    let folder = Folder::new();
+    let server = folder.start().await;
+    server.deploy("conformance").await;
+    let relight = |arguments: &[&str]| stdout(&mut folder.relight(arguments));
+    let refused = |arguments: &[&str]| failure(&mut folder.relight(arguments)).0;
+
+    let run = relight(&["send", "Flow/a/run", "\"hello\"", "-o", "name"]);
+    let run = run.trim();
+    assert_eq!(refused(&["inv", "output", "Flow/a"]), 5, "not completed");
+    assert_eq!(refused(&["inv", "purge", run]), 5, "not completed");
+    assert_eq!(relight(&["inv", "pause", "Flow", "--yes"]).trim(), run);
+    assert!(relight(&["inv", "get", run]).contains("paused by an operator"));
+    assert_eq!(refused(&["inv", "pause", "Flow", "--yes"]), 3, "none is left to pause");
+    assert_eq!(relight(&["inv", "resume", "Flow/a", "--deployment", "latest", "--yes"]).trim(), run);
+    relight(&["promises", "resolve", "Flow/a", "gate", "\"world\""]);
+    assert_eq!(refused(&["promises", "reject", "Flow/a", "gate", "no"]), 5, "it has a value");
+    assert_eq!(relight(&["inv", "attach", "Flow/a"]), "\"hello world\"\n");
+    assert_eq!(relight(&["inv", "output", run]), "\"hello world\"\n");
+    assert_eq!(refused(&["invoke", "Flow/a/run", "\"again\""]), 5, "it has run");
+
+    relight(&["inv", "purge", run, "--journal"]);
+    assert_eq!(json_of(&relight(&["inv", "journal", run, "-o", "json"])), json!([]));
+    assert_eq!(relight(&["inv", "purge", "Flow/a/run", "--yes"]).trim(), run);
+    assert_eq!(refused(&["inv", "output", run]), 3);
+
+    let receiver = relight(&["send", "Signals/receive", r#"["go", 1, 0]"#, "-o", "name"]);
+    relight(&["signals", "send", receiver.trim(), "go", "\"1\""]);
+    assert_eq!(relight(&["inv", "attach", receiver.trim()]), "[\"1\"]\n");
+
+    let waiting = relight(&["send", "Awakeables/a/wait", "-o", "name"]);
+    let awakeable = loop {
+        let id = relight(&["invoke", "Awakeables/a/id"]);
+        if let Value::String(id) = json_of(&id) {
+            break id;
+        }
+    };
+    relight(&["awakeables", "reject", &awakeable, "not today"]);
+    relight(&["awakeables", "resolve", &awakeable, "\"too late\""]);
+    let (code, said) = failure(&mut folder.relight(&["inv", "attach", waiting.trim()]));
+    assert_eq!(code, 1);
+    assert!(said.contains("not today"), "{said}");
+    server.stop();
+}
+
+#[tokio::test]
 async fn a_finished_invocation_has_a_journal() {
     let folder = Folder::new();
     let server = folder.start().await;

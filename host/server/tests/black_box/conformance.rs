@@ -1,7 +1,7 @@
 //! The component `conformance` against a server: every handler of it, with instances that wait and with ones that do not.
 //!
 //! What is called and answered is in `conformance_answers.rs`, what fails and is tried again in `conformance_failing.rs`, what is
-//! looked at from outside in `conformance_outside.rs`.
+//! looked at from outside in `conformance_outside.rs` and `conformance_later.rs`.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -12,7 +12,7 @@ use std::{
 use tokio::task::JoinSet;
 
 use crate::{
-    conformance_answers, conformance_failing, conformance_outside,
+    conformance_answers, conformance_failing, conformance_later, conformance_outside,
     ledger::Ledger,
     support::{Folder, Server},
 };
@@ -57,7 +57,7 @@ async fn every_case(environment: &[(&str, &str)]) {
     let world = Arc::new(World { server, ledger });
     let mut running = JoinSet::new();
     let mut names = HashMap::new();
-    for case in conformance_outside::CASES {
+    for case in conformance_outside::CASES.iter().chain(conformance_later::CASES) {
         names.insert(running.spawn((case.run)(Arc::clone(&world))).id(), case.name);
     }
     for answer in conformance_answers::all() {
@@ -80,8 +80,8 @@ async fn every_case(environment: &[(&str, &str)]) {
 
 /// All handlers that some case names.
 fn with_cases() -> BTreeSet<String> {
-    let outside =
-        conformance_outside::CASES.iter().flat_map(|case| case.handlers).copied().map(str::to_owned);
+    let cases = conformance_outside::CASES.iter().chain(conformance_later::CASES);
+    let outside = cases.flat_map(|case| case.handlers).copied().map(str::to_owned);
     let answers = conformance_answers::all().into_iter().map(|answer| handler_of(answer.path));
     let failing = conformance_failing::ALL.iter().map(|failing| handler_of(failing.path));
     outside.chain(answers).chain(failing).collect()

@@ -60,7 +60,7 @@ const fn panic(path: &'static str, message: &'static str, operation: u32) -> Fai
     Failing { path, message, operation, attempts: 2, complains: true }
 }
 
-pub const ALL: [Failing; 14] = [
+pub const ALL: [Failing; 26] = [
     trap("/Failures/retry_for_ever", "this never works", 0),
     Failing { attempts: 1, ..trap("/Failures/retry_in_an_hour", "come back later", 0) },
     panic("/Failures/panic", ": a handler panics", 0),
@@ -73,6 +73,18 @@ pub const ALL: [Failing; 14] = [
     trap("/Forbidden/callee_of_a_timer", "handle 1 is not that of a call", 1),
     trap("/Forbidden/malformed_awakeable_id", "`not-an-id` is not an awakeable id", 0),
     trap("/Forbidden/too_much_randomness", "gives at most 65536 bytes at once, not 4294967295", 0),
+    trap("/ForbiddenRuns/operation_in_a_run", "`ops.timer` is not available inside the run `timer`", 0),
+    trap("/ForbiddenRuns/wait_in_a_run", "`waiting.wait` is not available inside the run `wait`", 1),
+    trap("/ForbiddenRuns/run_in_a_run", "`inline-run.start` is not available inside the run `outer`", 0),
+    trap("/ForbiddenRuns/finish_without_a_run", "`inline-run.finish` belongs between", 0),
+    trap("/ForbiddenRuns/retry_without_a_run", "`inline-run.retry` belongs between", 0),
+    trap("/ForbiddenRuns/return_in_a_run", "run `left`", 0),
+    trap("/ForbiddenRuns/policy_without_attempts", "the retry policy allows no attempt at all", 0),
+    trap("/ForbiddenRuns/fetch_after_a_run", "`http.fetch` is only available inside", 1),
+    panic("/ForbiddenRuns/panic_in_a_run", ": the work panics", 0),
+    trap("/PromisesOfAService/promise_in_a_service", "`ops.promise` needs a workflow", 0),
+    trap("/Signals/malformed_invocation_id", "`not-an-id` is not an invocation id", 0),
+    trap("/Attached/attach_to_a_malformed_id", "`not-an-id` is not an invocation id", 0),
     trap("/ForbiddenObject/set/set_in_a_shared_handler", "`state.set` changes state, but", 0),
     trap("/ForbiddenObject/clear/clear_in_a_shared_handler", "`state.clear-all` changes state, but", 0),
 ];

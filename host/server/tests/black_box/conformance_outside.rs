@@ -20,6 +20,7 @@ macro_rules! cases {
         }),+];
     };
 }
+pub(crate) use cases;
 
 cases! {
     state_is_set_read_and_cleared:
@@ -51,7 +52,7 @@ cases! {
 
 impl World {
     /// The JSON answer of a call that succeeds.
-    async fn call(&self, path: &str, input: Value) -> Value {
+    pub async fn call(&self, path: &str, input: Value) -> Value {
         let answer = self.server.post(path, &[], &body(&input)).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
         answer.json()
@@ -72,7 +73,7 @@ impl World {
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
     }
 
-    async fn result(&self, id: &str) -> Answer {
+    pub async fn result(&self, id: &str) -> Answer {
         self.server.ingress(&format!("/relight/attach/{id}")).await
     }
 

@@ -60,18 +60,12 @@ async fn wrong_worlds_and_imports_are_refused() {
         ),
         ("WASI", importing("wasi:random/random@0.2.0", "get-random-u64"), "RL0107", wasi),
         (
-            "an inline run",
-            importing("relight:handler/inline-run@0.1.0", "start"),
+            "a later function",
+            importing("relight:handler/ops@0.1.0", "fork"),
             "RL0107",
-            "not supported yet: `relight:handler/inline-run.start`",
+            "not supported yet: `relight:handler/ops.fork`",
         ),
-        (
-            "a promise",
-            importing("relight:handler/ops@0.1.0", "promise"),
-            "RL0107",
-            "not supported yet: `relight:handler/ops.promise`",
-        ),
-        ("a workflow", guest("workflow"), "RL0107", "not supported yet: workflow `W`"),
+        ("a workflow without its run", guest("workflow"), "RL0114", "`W` has no handlers"),
         ("no services", guest("no-services"), "RL0114", "it has no services"),
     ])
     .await;

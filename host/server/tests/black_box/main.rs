@@ -7,6 +7,7 @@ mod commands;
 mod conformance;
 mod conformance_answers;
 mod conformance_failing;
+mod conformance_later;
 mod conformance_outside;
 mod deploying;
 mod durability;

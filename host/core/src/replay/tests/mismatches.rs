@@ -60,11 +60,6 @@ fn every_compared_part_is_named_when_it_differs() {
             "recorded call `Ticket/7/reserve`, got it with another list of headers",
         ),
         (
-            base(),
-            with(|call| call.callee.unique = 8),
-            "recorded call `Ticket/7/reserve`, got it with another callee",
-        ),
-        (
             Operation::Send { call: call("7"), due: Due::Now },
             Operation::Send { call: call("7"), due: Due::After(DurationMs(3)) },
             "recorded send `Ticket/7/reserve`, got send `Ticket/7/reserve` after 3 ms",

@@ -106,24 +106,46 @@ fn empty_manifests_and_services_are_refused() {
     refused(manifest(vec![service_def("S", guest::ServiceKind::Service, vec![])]), "`S` has no handlers");
 }
 
+fn workflow(handlers: Vec<HandlerDef>) -> Manifest {
+    manifest(vec![service_def("W", guest::ServiceKind::Workflow, handlers)])
+}
+
+fn run(name: &str) -> HandlerDef {
+    handler_def(name, guest::HandlerMode::Workflow)
+}
+
+fn shared(name: &str) -> HandlerDef {
+    handler_def(name, guest::HandlerMode::Shared)
+}
+
 #[test]
-fn workflows_are_not_supported_yet() {
-    let workflow = service_def("W", guest::ServiceKind::Workflow, vec![exclusive("run")]);
-    refused(manifest(vec![workflow]), "not supported yet: workflow `W`");
-    let run = handler_def("run", guest::HandlerMode::Workflow);
-    refused(
-        manifest(vec![service_def("S", guest::ServiceKind::VirtualObject, vec![run])]),
-        "not supported yet: workflow handler `S/run`",
-    );
+fn workflow_has_one_run_and_shared_handlers() {
+    let checked = check(workflow(vec![shared("look"), run("start")])).expect("nothing is wrong");
+    assert_eq!(checked.services[0].kind, ServiceKind::Workflow);
+    let modes: Vec<_> = checked.services[0].handlers.iter().map(|handler| handler.mode).collect();
+    assert_eq!(modes, [HandlerMode::Shared, HandlerMode::Workflow]);
+    check(workflow(vec![run("alone")])).expect("a run is enough");
+}
+
+#[test]
+fn workflow_with_other_handlers_is_refused() {
+    let needed = "it needs exactly one";
+    refused(workflow(vec![shared("look")]), needed);
+    refused(workflow(vec![run("one"), run("two")]), needed);
+    refused(workflow(vec![run("run"), exclusive("change")]), "`W/change` is exclusive");
+}
+
+#[test]
+fn run_belongs_to_a_workflow() {
+    for kind in [guest::ServiceKind::Service, guest::ServiceKind::VirtualObject] {
+        refused(manifest(vec![service_def("S", kind, vec![run("run")])]), "`S` is not a workflow");
+    }
 }
 
 #[test]
 fn service_has_no_shared_handlers() {
-    let shared = handler_def("read", guest::HandlerMode::Shared);
-    refused(
-        manifest(vec![service_def("S", guest::ServiceKind::Service, vec![shared])]),
-        "`S/read` is shared",
-    );
+    let service = service_def("S", guest::ServiceKind::Service, vec![shared("read")]);
+    refused(manifest(vec![service]), "`S/read` is shared");
 }
 
 #[test]

@@ -1,0 +1,264 @@
+//! What operators do to invocations: cancel, kill, pause, resume, purge; one by one and in batches.
+
+use hyper::{StatusCode, body::Incoming, http::request::Parts};
+use relight_core::{
+    Answer, Command, DeploymentId, InvocationId, action::Refusal, command::Purge, tables::ReadTablesExt as _,
+};
+use relight_http::{
+    body::{BodyLimits, collect},
+    path::parameters,
+};
+use tokio::task::JoinSet;
+
+use crate::{
+    Admin,
+    codes::Code,
+    detail::unknown,
+    door::propose,
+    error::{Error, Result},
+    invocations::{Filter, LIMIT_MAX},
+    route::Verb,
+    types::{Batch, BatchDone, BatchFailure, Done, ErrorBody},
+};
+
+/// Commands of one batch in flight: enough to share log appends, few enough to leave room for others.
+const BATCH_COMMANDS_MAX: usize = 64;
+/// `LIMIT_MAX` ids take about 42 KiB.
+const BATCH_BYTES_MAX: usize = 128 << 10;
+
+/// The deployment on which a resumed invocation goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum On {
+    Keep,
+    /// The one that new invocations of its service use.
+    Latest,
+    Deployment(DeploymentId),
+}
+
+impl On {
+    /// `deployment` in the query of `resume`; other verbs take no parameters.
+    pub(crate) fn parse(verb: Verb, query: Option<&str>) -> Result<Self> {
+        let mut on = Self::Keep;
+        for parameter in parameters(query) {
+            let bad = |message: String| Error::bad(Code::BadRequest, message);
+            let (name, value) = parameter.ok_or_else(|| bad("the query is not well encoded".to_owned()))?;
+            if verb != Verb::Resume || name != "deployment" {
+                return Err(bad(format!("unknown parameter `{name}`")));
+            }
+            on = match value.as_str() {
+                "keep" => Self::Keep,
+                "latest" => Self::Latest,
+                id => Self::Deployment(id.parse().map_err(|_| {
+                    bad(format!("`deployment` is keep, latest or an id such as dp_1…, not `{id}`"))
+                })?),
+            };
+        }
+        Ok(on)
+    }
+}
+
+impl Verb {
+    /// Statuses that it changes something in.
+    fn statuses(self) -> &'static [&'static str] {
+        match self {
+            Self::Cancel | Self::Kill => {
+                &["scheduled", "pending", "running", "backing-off", "suspended", "paused"]
+            }
+            Self::Pause => &["running", "backing-off", "suspended"],
+            Self::Resume => &["backing-off", "suspended", "paused"],
+            Self::Purge | Self::PurgeJournal => &["completed"],
+        }
+    }
+}
+
+impl Admin {
+    pub(crate) async fn act(&self, verb: Verb, id: InvocationId, on: On) -> Result<(StatusCode, Done)> {
+        let request = self.request_id();
+        let command = match verb {
+            Verb::Cancel => Command::Cancel { request, id },
+            Verb::Kill => Command::Kill { request, id },
+            Verb::Pause => Command::Pause { request, id },
+            Verb::Resume => Command::Resume { request, id, deployment: self.resumed_on(id, on).await? },
+            Verb::Purge => Command::Purge { request, id, what: Purge::Invocation },
+            Verb::PurgeJournal => Command::Purge { request, id, what: Purge::Journal },
+        };
+        let (status, text) = match propose(self.partition_of(id), &command).await? {
+            Answer::Ended => (StatusCode::OK, "ended"),
+            Answer::Ending => (StatusCode::ACCEPTED, "ending"),
+            Answer::Paused { already: false } => (StatusCode::ACCEPTED, "pausing"),
+            Answer::Paused { already: true } => (StatusCode::OK, "paused"),
+            Answer::Resumed => (StatusCode::OK, "resumed"),
+            Answer::Purged => (StatusCode::OK, "purged"),
+            Answer::Refused(refusal) => return Err(refused(verb, refusal)),
+            other => return Err(Error::internal(format!("{verb:?} was answered with {other:?}"))),
+        };
+        Ok((status, Done { id: id.to_string(), status: text.to_owned() }))
+    }
+
+    /// `None`: the one that it is pinned to.
+    async fn resumed_on(&self, id: InvocationId, on: On) -> Result<Option<DeploymentId>> {
+        match on {
+            On::Keep => Ok(None),
+            On::Deployment(deployment) => Ok(Some(self.find_deployment(deployment)?.id)),
+            On::Latest => {
+                let read = move |tables: &dyn relight_core::tables::ReadTables| tables.invocation(id);
+                let invocation = self.partition_of(id).read(read).await??.ok_or_else(|| unknown(id))?;
+                Ok(Some(self.service(&invocation.target.service)?.deployment))
+            }
+        }
+    }
+
+    pub(crate) async fn batch(&self, verb: Verb, parts: &Parts, body: Incoming) -> Result<BatchDone> {
+        let on = On::parse(verb, parts.uri.query())?;
+        if let On::Deployment(deployment) = on {
+            self.find_deployment(deployment)?;
+        }
+        let body = collect(body, &parts.headers, BodyLimits::bytes(BATCH_BYTES_MAX)).await?;
+        let Selected { ids, next } = self.selected(verb, parse(&body)?).await?;
+        let mut finished = Vec::with_capacity(ids.len());
+        let mut ids = ids.into_iter().enumerate();
+        let mut running: JoinSet<(usize, InvocationId, Result<Done>)> = JoinSet::new();
+        loop {
+            while running.len() < BATCH_COMMANDS_MAX
+                && let Some((place, id)) = ids.next()
+            {
+                let admin = self.clone();
+                running.spawn(async move {
+                    let done = admin.act(verb, id, on).await.map(|(_, done)| done);
+                    (place, id, done)
+                });
+            }
+            match running.join_next().await {
+                Some(one) => {
+                    finished.push(one.map_err(|_| Error::internal("a command of the batch panicked"))?)
+                }
+                None => break,
+            }
+        }
+        finished.sort_unstable_by_key(|(place, ..)| *place);
+        let mut done = BatchDone { succeeded: Vec::new(), failed: Vec::new(), next };
+        for (_, id, one) in finished {
+            match one {
+                Ok(one) => done.succeeded.push(one),
+                Err(error) => done.failed.push(failure(id, error)),
+            }
+        }
+        Ok(done)
+    }
+
+    async fn selected(&self, verb: Verb, batch: Batch) -> Result<Selected> {
+        match batch {
+            Batch { ids: Some(ids), filter: None } => {
+                if ids.len() > LIMIT_MAX {
+                    return Err(Error::bad(
+                        Code::BadBatch,
+                        format!("{} ids, but at most {LIMIT_MAX}", ids.len()),
+                    ));
+                }
+                let parse = |id: &String| {
+                    id.parse().map_err(|error: relight_core::ParseIdError| {
+                        Error::bad(Code::BadInvocationId, error.to_string())
+                    })
+                };
+                Ok(Selected { ids: ids.iter().map(parse).collect::<Result<_>>()?, next: None })
+            }
+            Batch { ids: None, filter: Some(filter) } => {
+                if filter.is_empty() {
+                    return Err(Error::bad(Code::BadBatch, "the filter is empty")
+                        .hint("`{\"status\": …}` selects the invocations of every service"));
+                }
+                let filter = Filter::of_batch(filter, verb.statuses(), self.now())?;
+                let found = self.invocations(filter).await?;
+                let id = |text: &str| {
+                    text.parse().map_err(|_| Error::internal(format!("a list gave `{text}` as an id")))
+                };
+                let ids = found.invocations.iter().map(|one| id(&one.id)).collect::<Result<_>>()?;
+                Ok(Selected { ids, next: found.next })
+            }
+            Batch { ids: Some(_), filter: Some(_) } | Batch { ids: None, filter: None } => {
+                Err(Error::bad(Code::BadBatch, "the body must have either `ids` or `filter`"))
+            }
+        }
+    }
+}
+
+/// What a batch is applied to.
+struct Selected {
+    ids: Vec<InvocationId>,
+    next: Option<String>,
+}
+
+fn parse(body: &[u8]) -> Result<Batch> {
+    serde_json::from_slice(body)
+        .map_err(|error| Error::bad(Code::BadBatch, format!("the body is not a batch: {error}")))
+}
+
+/// One that has not started may be resumed later, but it can never be paused: the verb decides the status.
+fn refused(verb: Verb, refusal: Refusal) -> Error {
+    let early = verb == Verb::Resume && matches!(refusal, Refusal::NotStarted(_));
+    let error = Error::from(refusal);
+    if early { Error { status: StatusCode::TOO_EARLY, ..error } } else { error }
+}
+
+fn failure(id: InvocationId, error: Error) -> BatchFailure {
+    let Error { status, code, message, hint, at, .. } = error;
+    BatchFailure {
+        id: id.to_string(),
+        status: status.as_u16(),
+        error: ErrorBody { message, code: code.to_owned(), hint, at },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn only_resume_takes_a_deployment() {
+        let id = DeploymentId(3);
+        for (query, expected) in [
+            (None, On::Keep),
+            (Some("deployment=keep"), On::Keep),
+            (Some("deployment=latest"), On::Latest),
+            (Some(&*format!("deployment={id}")), On::Deployment(id)),
+        ] {
+            assert_eq!(On::parse(Verb::Resume, query), Ok(expected), "{query:?}");
+        }
+        for (verb, query) in [
+            (Verb::Resume, "deployment=newest"),
+            (Verb::Resume, "on=latest"),
+            (Verb::Pause, "deployment=keep"),
+            (Verb::Resume, "deployment=%"),
+        ] {
+            let error = On::parse(verb, Some(query)).expect_err(query);
+            assert_eq!((error.status.as_u16(), error.code), (400, "RL0001"));
+        }
+    }
+
+    #[test]
+    fn refusals_have_the_status_of_their_verb() {
+        let id = samples::ID;
+        for (verb, refusal, status, code) in [
+            (Verb::Pause, Refusal::NotStarted(id), 409, "RL0305"),
+            (Verb::Resume, Refusal::NotStarted(id), 425, "RL0305"),
+            (Verb::Resume, Refusal::UnknownDeployment(DeploymentId(3)), 409, "RL0307"),
+            (Verb::Resume, Refusal::AlreadyCompleted(id), 409, "RL0303"),
+            (Verb::Purge, Refusal::NotCompleted(id), 409, "RL0306"),
+            (Verb::PurgeJournal, Refusal::NotCompleted(id), 409, "RL0306"),
+            (Verb::Purge, Refusal::UnknownInvocation(id), 404, "RL0302"),
+        ] {
+            let error = refused(verb, refusal);
+            assert_eq!((error.status.as_u16(), error.code), (status, code), "{verb:?}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_ids_or_a_filter() {
+        let batch = parse(br#"{"filter": {"service": "Cart"}}"#).expect("a batch");
+        assert_eq!(batch.filter.expect("a filter")["service"], "Cart");
+        for body in ["", "7", r#"{"id": []}"#, r#"{"ids": "x"}"#, r#"{"filter": {"limit": 1}}"#] {
+            assert_eq!(parse(body.as_bytes()).expect_err(body).code, "RL0308");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What operators do to an invocation: pause, resume, purge.
+
+use super::Transition;
+use crate::{
+    action::{Answer, Refusal},
+    command::Purge,
+    ids::{DeploymentId, InvocationId},
+    tables::{JournalSize, Prefix, ReadTablesExt, Status, Tables, TablesError, TimerKey, TimerKind},
+};
+
+impl<T: Tables> Transition<'_, T> {
+    pub(super) fn pause_by_operator(&mut self, id: InvocationId) -> Result<Answer, TablesError> {
+        let Some(invocation) = self.tables.invocation(id)? else {
+            return Ok(Self::unknown(id));
+        };
+        match invocation.status {
+            Status::Completed { .. } => Ok(Answer::Refused(Refusal::AlreadyCompleted(id))),
+            Status::Scheduled { .. } | Status::Pending { .. } => Ok(Answer::Refused(Refusal::NotStarted(id))),
+            Status::Paused { .. } => Ok(Answer::Paused { already: true }),
+            Status::Invoked { .. } | Status::Suspended { .. } => {
+                self.pause(invocation, "paused by an operator".to_owned())?;
+                Ok(Answer::Paused { already: false })
+            }
+        }
+    }
+
+    /// Starts an attempt now, unless one runs and stays on its deployment.
+    pub(super) fn resume(
+        &mut self,
+        id: InvocationId,
+        deployment: Option<DeploymentId>,
+    ) -> Result<Answer, TablesError> {
+        let Some(mut invocation) = self.tables.invocation(id)? else {
+            return Ok(Self::unknown(id));
+        };
+        match invocation.status {
+            Status::Completed { .. } => return Ok(Answer::Refused(Refusal::AlreadyCompleted(id))),
+            Status::Scheduled { .. } | Status::Pending { .. } => {
+                return Ok(Answer::Refused(Refusal::NotStarted(id)));
+            }
+            Status::Invoked { .. } | Status::Suspended { .. } | Status::Paused { .. } => {}
+        }
+        if let Some(deployment) = deployment {
+            let known = self.tables.deployment(deployment)?;
+            if known.is_none_or(|row| !row.services.contains(&invocation.target.service)) {
+                return Ok(Answer::Refused(Refusal::UnknownDeployment(deployment)));
+            }
+        }
+        let moves = deployment.is_some() && deployment != invocation.deployment;
+        if moves {
+            invocation.deployment = deployment;
+        }
+        if moves || invocation.attempt().is_none() {
+            invocation.failures = 0;
+            invocation.run = None;
+            self.restart(invocation)?;
+        }
+        Ok(Answer::Resumed)
+    }
+
+    pub(super) fn purge_by_operator(&mut self, id: InvocationId, what: Purge) -> Result<Answer, TablesError> {
+        let Some(mut invocation) = self.tables.invocation(id)? else {
+            return Ok(Self::unknown(id));
+        };
+        let Status::Completed { expires_at, .. } = invocation.status else {
+            return Ok(Answer::Refused(Refusal::NotCompleted(id)));
+        };
+        match what {
+            Purge::Invocation => {
+                let incarnation = invocation.incarnation;
+                self.delete_timer(TimerKey { due: expires_at, id, incarnation, kind: TimerKind::Purge });
+                self.purge(&invocation)?;
+            }
+            Purge::Journal => {
+                self.tables.delete_all(&Prefix::Journal(id))?;
+                invocation.journal = JournalSize::default();
+                self.put_invocation(invocation);
+            }
+        }
+        Ok(Answer::Purged)
+    }
+}

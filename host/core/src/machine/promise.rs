@@ -1,0 +1,197 @@
+//! Promises of a workflow's key, and what keeps them: they live as long as the key's run is retained.
+
+use std::sync::Arc;
+
+use super::Transition;
+use crate::{
+    action::{Answer, Refusal},
+    command::Caller,
+    ids::{EntryIndex, InvocationId},
+    placement,
+    schema::{Policies, ServiceKind},
+    tables::{
+        Invocation, Key, OpenKind, Prefix, ReadTablesExt, Row, Tables, TablesError, TimerKey, TimerKind,
+        Workflow,
+    },
+    value::{Failure, ObjectKey, Outcome, Value},
+};
+
+impl<T: Tables> Transition<'_, T> {
+    pub(super) fn append_promise(
+        &mut self,
+        invocation: &mut Invocation,
+        index: EntryIndex,
+        name: String,
+    ) -> Result<(), TablesError> {
+        let Some(object) = workflow_object(invocation) else {
+            self.complete_now(invocation, index, no_workflow(invocation));
+            return Ok(());
+        };
+        let name = Arc::<str>::from(name);
+        let mut promise = self.tables.promise(&object, name.clone())?.unwrap_or_default();
+        match &promise.outcome {
+            Some(outcome) => self.complete_now(invocation, index, Value::from(outcome.clone())),
+            None => {
+                let caller = Caller { id: invocation.id, incarnation: invocation.incarnation, index };
+                promise.waiters.push(caller);
+                self.open_handle(invocation.id, index, OpenKind::Value);
+                self.keep_workflow(&object)?;
+                self.tables.put(Key::Promise(object, name), Row::Promise(promise));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn append_promise_peek(
+        &mut self,
+        invocation: &mut Invocation,
+        index: EntryIndex,
+        name: String,
+    ) -> Result<(), TablesError> {
+        let value = match workflow_object(invocation) {
+            None => no_workflow(invocation),
+            Some(object) => {
+                match self.tables.promise(&object, name.into())?.and_then(|promise| promise.outcome) {
+                    Some(outcome) => Value::from(outcome),
+                    None => Value::Void,
+                }
+            }
+        };
+        self.complete_now(invocation, index, value);
+        Ok(())
+    }
+
+    pub(super) fn append_promise_complete(
+        &mut self,
+        invocation: &mut Invocation,
+        index: EntryIndex,
+        name: String,
+        outcome: Outcome,
+    ) -> Result<(), TablesError> {
+        let value = match workflow_object(invocation) {
+            None => no_workflow(invocation),
+            Some(object) => match self.complete_promise(&object, name, outcome)? {
+                Ok(()) => Value::Void,
+                Err(refusal) => Value::Failure(Failure::new(409, refusal.to_string())),
+            },
+        };
+        self.complete_now(invocation, index, value);
+        Ok(())
+    }
+
+    pub(super) fn complete_promise_from_door(
+        &mut self,
+        workflow: &ObjectKey,
+        name: String,
+        outcome: Outcome,
+    ) -> Result<Answer, TablesError> {
+        let service = self.tables.service(&workflow.service)?;
+        if service.is_none_or(|service| service.kind != ServiceKind::Workflow) {
+            return Ok(Answer::Refused(Refusal::NotAWorkflow(workflow.service.clone())));
+        }
+        Ok(match self.complete_promise(workflow, name, outcome)? {
+            Ok(()) => Answer::Resolved,
+            Err(refusal) => Answer::Refused(refusal),
+        })
+    }
+
+    fn complete_promise(
+        &mut self,
+        object: &ObjectKey,
+        name: String,
+        outcome: Outcome,
+    ) -> Result<Result<(), Refusal>, TablesError> {
+        let key: Arc<str> = name.as_str().into();
+        let mut promise = self.tables.promise(object, key.clone())?.unwrap_or_default();
+        if promise.outcome.is_some() {
+            return Ok(Err(Refusal::PromiseCompleted { workflow: object.clone(), name }));
+        }
+        for caller in std::mem::take(&mut promise.waiters) {
+            self.send(crate::command::Message::Complete { caller, value: Value::from(outcome.clone()) })?;
+        }
+        promise.outcome = Some(outcome);
+        self.keep_workflow(object)?;
+        self.tables.put(Key::Promise(object.clone(), key), Row::Promise(promise));
+        Ok(Ok(()))
+    }
+
+    /// The row that keeps a workflow's key. A key that has not run is given up after the retention.
+    fn keep_workflow(&mut self, object: &ObjectKey) -> Result<(), TablesError> {
+        let run = placement::workflow_id(&object.service, &object.key);
+        if self.tables.workflow(run)?.is_some() {
+            return Ok(());
+        }
+        let row = Workflow { object: object.clone(), unfinished: 0, purged: false };
+        self.tables.put(Key::Workflow(run), Row::Workflow(row));
+        if self.tables.invocation(run)?.is_none() {
+            self.give_up_later(run);
+        }
+        Ok(())
+    }
+
+    fn give_up_later(&mut self, run: InvocationId) {
+        let due = self.now().after(Policies::DEFAULT.idempotency_retention);
+        let incarnation = crate::ids::Incarnation::ZERO;
+        self.set_timer(TimerKey { due, id: run, incarnation, kind: TimerKind::PurgeWorkflow });
+    }
+
+    /// A handler of a workflow's key arrives, its run or a shared one.
+    pub(super) fn enter_workflow(&mut self, invocation: &Invocation) -> Result<(), TablesError> {
+        let Some(object) = workflow_object(invocation) else { return Ok(()) };
+        let run = placement::workflow_id(&object.service, &object.key);
+        let known = self.tables.workflow(run)?;
+        let is_new = known.is_none();
+        let mut row = known.unwrap_or(Workflow { object, unfinished: 0, purged: false });
+        if invocation.locks() {
+            row.purged = false;
+        } else {
+            row.unfinished += 1;
+            if is_new && self.tables.invocation(run)?.is_none() {
+                self.give_up_later(run);
+            }
+        }
+        self.tables.put(Key::Workflow(run), Row::Workflow(row));
+        Ok(())
+    }
+
+    /// A shared handler of a workflow's key is completed.
+    pub(super) fn leave_workflow(&mut self, invocation: &Invocation) -> Result<(), TablesError> {
+        let Some(object) = workflow_object(invocation).filter(|_| !invocation.locks()) else { return Ok(()) };
+        let run = placement::workflow_id(&object.service, &object.key);
+        let Some(mut row) = self.tables.workflow(run)? else { return Ok(()) };
+        row.unfinished = row.unfinished.saturating_sub(1);
+        if row.purged && row.unfinished == 0 {
+            return self.forget_workflow(run, &row.object);
+        }
+        self.tables.put(Key::Workflow(run), Row::Workflow(row));
+        Ok(())
+    }
+
+    /// The run is purged, or never came: state and promises go, with the last shared handler if there is one.
+    pub(super) fn purge_workflow(&mut self, run: InvocationId) -> Result<(), TablesError> {
+        let Some(mut row) = self.tables.workflow(run)? else { return Ok(()) };
+        if row.unfinished == 0 {
+            return self.forget_workflow(run, &row.object);
+        }
+        row.purged = true;
+        self.tables.put(Key::Workflow(run), Row::Workflow(row));
+        Ok(())
+    }
+
+    fn forget_workflow(&mut self, run: InvocationId, object: &ObjectKey) -> Result<(), TablesError> {
+        self.tables.delete(Key::Workflow(run));
+        self.tables.delete_all(&Prefix::State(object.clone()))?;
+        self.tables.delete_all(&Prefix::Promise(object.clone()))
+    }
+}
+
+fn workflow_object(invocation: &Invocation) -> Option<ObjectKey> {
+    invocation.target.object().filter(|_| invocation.kind == ServiceKind::Workflow)
+}
+
+fn no_workflow(invocation: &Invocation) -> Value {
+    Value::Failure(Failure::new(
+        400,
+        format!("`{}` is not a workflow, so it has no promises", invocation.target.service),
+    ))
+}
