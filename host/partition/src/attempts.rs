@@ -12,14 +12,13 @@ use relight_core::journal::Notification;
 use relight_core::runner::{Attempt, AttemptEvent, AttemptStart, Host, Runner, Slot, Work};
 use relight_core::schema::Deployment;
 use relight_core::tables::{Invocation, Key, Prefix, ReadTables, ReadTablesExt as _, TablesError};
-use relight_storage::PartitionTables;
 
 use crate::limits::{SCAN_ROWS, STARTS_PER_TURN_MAX};
-use crate::state_view;
+use crate::state_view::{self, LeaderTables};
 
 /// What starting an attempt or an effect takes.
-pub struct StartContext<'a> {
-    pub tables: &'a PartitionTables,
+pub struct StartContext<'a, T> {
+    pub tables: &'a T,
     pub runner: &'a dyn Runner,
     pub host: &'a Arc<dyn Host>,
     pub epoch: LeaderEpoch,
@@ -73,7 +72,10 @@ impl Attempts {
     }
 
     /// Starts attempts, oldest first, as long as the runner has slots.
-    pub fn start_ready(&mut self, context: &StartContext<'_>) -> Result<Left, TablesError> {
+    pub fn start_ready(
+        &mut self,
+        context: &StartContext<'_, impl LeaderTables>,
+    ) -> Result<Left, TablesError> {
         let mut started = 0;
         while !self.at_capacity {
             if self.ready.is_empty() {
@@ -141,7 +143,7 @@ impl Attempts {
     /// have ended it.
     fn current(
         &self,
-        tables: &PartitionTables,
+        tables: &impl ReadTables,
         id: InvocationId,
         attempt: Lsn,
     ) -> Result<Option<Box<Invocation>>, TablesError> {
@@ -153,7 +155,7 @@ impl Attempts {
 
     fn start(
         &mut self,
-        context: &StartContext<'_>,
+        context: &StartContext<'_, impl LeaderTables>,
         slot: Slot,
         invocation: Invocation,
         attempt: Lsn,
@@ -188,7 +190,7 @@ impl Attempts {
     }
 
     /// Reads from the tables what did not fit into the queue.
-    fn refill(&mut self, tables: &PartitionTables) -> Result<(), TablesError> {
+    fn refill(&mut self, tables: &impl ReadTables) -> Result<(), TablesError> {
         self.overflow = false;
         let mut after = None;
         loop {

@@ -7,13 +7,13 @@ use relight_core::ids::{EntryIndex, FencingToken, InvocationId, Lsn, Position};
 use relight_core::journal::{Entry, JournalItem, Operation};
 use relight_core::runner::{EffectStart, InvocationInfo, Slot, Work};
 use relight_core::tables::{
-    Effect, Invocation, Key, Prefix, ReadTables as _, ReadTablesExt as _, Row, Status, TablesError,
+    Effect, Invocation, Key, Prefix, ReadTables, ReadTablesExt as _, Row, Status, TablesError,
 };
 use relight_core::value::Headers;
-use relight_storage::PartitionTables;
 
 use crate::attempts::{Left, StartContext, pinned};
 use crate::limits::{SCAN_ROWS, STARTS_PER_TURN_MAX};
+use crate::state_view::LeaderTables;
 
 type EffectId = (InvocationId, EntryIndex);
 
@@ -56,7 +56,10 @@ impl Effects {
     }
 
     /// Starts effects, oldest first, as long as the runner has slots.
-    pub fn start_ready(&mut self, context: &StartContext<'_>) -> Result<Left, TablesError> {
+    pub fn start_ready(
+        &mut self,
+        context: &StartContext<'_, impl LeaderTables>,
+    ) -> Result<Left, TablesError> {
         let mut started = 0;
         while !self.at_capacity {
             if self.ready.is_empty() {
@@ -112,7 +115,7 @@ impl Effects {
     /// The effect and its invocation, if `attempt` is to run and does not yet.
     fn current(
         &self,
-        tables: &PartitionTables,
+        tables: &impl ReadTables,
         (id, index): EffectId,
         attempt: Lsn,
     ) -> Result<Option<(Box<Invocation>, Effect)>, TablesError> {
@@ -132,7 +135,7 @@ impl Effects {
 
     fn start(
         &mut self,
-        context: &StartContext<'_>,
+        context: &StartContext<'_, impl LeaderTables>,
         slot: Slot,
         invocation: &Invocation,
         index: EntryIndex,
@@ -176,7 +179,7 @@ impl Effects {
     }
 
     /// Reads from the tables what did not fit into the queue.
-    fn refill(&mut self, tables: &PartitionTables) -> Result<(), TablesError> {
+    fn refill(&mut self, tables: &impl ReadTables) -> Result<(), TablesError> {
         self.overflow = false;
         let mut after = None;
         loop {
@@ -199,12 +202,12 @@ impl Effects {
     }
 }
 
-fn paused(tables: &PartitionTables, id: InvocationId) -> Result<bool, TablesError> {
+fn paused(tables: &impl ReadTables, id: InvocationId) -> Result<bool, TablesError> {
     Ok(tables.invocation(id)?.is_some_and(|invocation| matches!(invocation.status, Status::Paused { .. })))
 }
 
 /// Headers of an invocation's input.
-fn headers(tables: &PartitionTables, id: InvocationId) -> Result<Headers, TablesError> {
+fn headers(tables: &impl ReadTables, id: InvocationId) -> Result<Headers, TablesError> {
     match tables.journal_item(id, Position::ZERO)? {
         Some(JournalItem::Operation(Entry { operation: Operation::Input { headers, .. }, .. })) => {
             Ok(headers)

@@ -1,51 +1,55 @@
 //! [`Leader`]: what the leader of one epoch does besides applying records. Losing it loses nothing.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use relight_core::action::Action;
 use relight_core::command::Command;
-use relight_core::ids::LeaderEpoch;
+use relight_core::ids::{InvocationId, LeaderEpoch, Lsn, PartitionId};
 use relight_core::machine::{self, Partition};
 use relight_core::runner::{Host, Runner, Work};
-use relight_core::tables::TablesError;
+use relight_core::tables::{ReadTables, TablesError};
 use relight_core::value::Timestamp;
-use relight_storage::PartitionTables;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::attempts::{Attempts, Left, StartContext};
 use crate::effects::Effects;
-use crate::event::{EpochHost, Mailbox};
 use crate::limits::{READY_MAX, TIMER_RECHECK_AFTER};
 use crate::outbox::Outbox;
-use crate::proposer::Proposer;
-use crate::schema::Schema;
+use crate::state_view::LeaderTables;
 use crate::status::Stats;
 use crate::timers::Timers;
 use crate::transport::{Delivery, Transport};
 
+/// It has no clock, no task and no channel of its own: whoever drives it says what time it is, and hands on what it
+/// proposes. So the processor drives it, and so can a simulation, over tables of its own.
 pub struct Leader {
     pub epoch: LeaderEpoch,
     host: Arc<dyn Host>,
-    pub attempts: Attempts,
-    pub effects: Effects,
+    attempts: Attempts,
+    effects: Effects,
     timers: Timers,
-    pub outbox: Outbox,
+    outbox: Outbox,
     timers_fired: u64,
 }
 
+impl fmt::Debug for Leader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leader").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
 impl Leader {
-    /// Begins with what the tables say. The announcement of `epoch` is applied and committed.
+    /// Begins with what the tables say. The announcement of `epoch` is applied and committed. `host`: through which
+    /// attempts and effects propose; what it carries after the end of this leader is stale.
     pub fn begin(
         partition: &Partition,
         epoch: LeaderEpoch,
-        tables: &PartitionTables,
-        mailbox: Mailbox,
-        schema: watch::Receiver<Arc<Schema>>,
+        tables: &impl LeaderTables,
+        host: Arc<dyn Host>,
     ) -> Result<Self, TablesError> {
         let mut leader = Self {
             epoch,
-            host: EpochHost { partition: partition.id, epoch, mailbox, schema }.shared(),
+            host,
             attempts: Attempts::new(READY_MAX),
             effects: Effects::new(READY_MAX),
             timers: Timers::load(tables)?,
@@ -96,28 +100,51 @@ impl Leader {
         }
     }
 
-    /// Fires what is due and ships what is ready. `time` is durable time.
+    /// An attempt or an effect of this leader proposes `command`.
+    pub fn proposed(&mut self, command: &Command) {
+        if let Command::EffectCompleted { id, index, token, .. }
+        | Command::EffectFailed { id, index, token, .. } = command
+        {
+            self.effects.ended(*id, *index, token.attempt);
+        }
+    }
+
+    /// No record can hold what the attempt proposes: it is over.
+    pub fn end_attempt(&mut self, id: InvocationId, attempt: Lsn) {
+        self.attempts.end(id, attempt);
+    }
+
+    /// `destination` has everything up to `upto`.
+    pub fn delivered(&mut self, destination: PartitionId, upto: u64, now: Instant) {
+        self.outbox.delivered(destination, upto, now);
+    }
+
+    /// `destination` has everything below `expected`, and saw something above it.
+    pub fn gap(&mut self, destination: PartitionId, expected: u64, now: Instant) {
+        self.outbox.gap(destination, expected, now);
+    }
+
+    /// Ships what is ready, and gives the commands to propose: timers that are due at durable time `time`, and
+    /// truncations of the outbox.
     pub fn propose(
         &mut self,
-        tables: &PartitionTables,
-        proposer: &mut Proposer,
+        tables: &impl ReadTables,
         transport: &dyn Transport,
         time: Timestamp,
         now: Instant,
-    ) -> Result<(), TablesError> {
-        for timer in self.timers.take_due(tables, time)? {
-            self.timers_fired += 1;
-            proposer.push(Command::TimerFired { timer });
-        }
+    ) -> Result<Vec<Command>, TablesError> {
+        let due = self.timers.take_due(tables, time)?;
+        self.timers_fired += due.len() as u64;
+        let mut commands: Vec<Command> = due.into_iter().map(|timer| Command::TimerFired { timer }).collect();
         self.outbox.pump(tables, transport, now)?;
-        self.outbox.truncations(now).for_each(|command| proposer.push(command));
-        Ok(())
+        commands.extend(self.outbox.truncations(now));
+        Ok(commands)
     }
 
     /// Starts what is ready, a bounded share of it.
     pub fn start_ready(
         &mut self,
-        tables: &PartitionTables,
+        tables: &impl LeaderTables,
         runner: &dyn Runner,
     ) -> Result<Left, TablesError> {
         let context = StartContext { tables, runner, host: &self.host, epoch: self.epoch };
@@ -140,6 +167,16 @@ impl Leader {
             now + left.min(TIMER_RECHECK_AFTER)
         });
         [timer, self.outbox.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// When the next timer is due, as far as it is in memory.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timers.next_due()
+    }
+
+    /// When the outbox has something to do that no event tells of.
+    pub fn outbox_deadline(&self) -> Option<Instant> {
+        self.outbox.next_deadline()
     }
 
     /// Adds this leader's part: gauges, and counters of this epoch to those of earlier ones in `before`.

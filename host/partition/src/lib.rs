@@ -43,10 +43,13 @@ mod timers;
 mod transport;
 mod waiters;
 
+pub use attempts::Left;
 pub use fault::{Fault, FaultHook};
 pub use handle::{Called, DoorError, Finished, PartitionHandle};
+pub use leader::Leader;
 pub use node::{Clock, Node, NodeConfig, Partitions, StartError, WrapTransport};
 pub use retention::RetentionPolicy;
 pub use schema::Schema;
+pub use state_view::LeaderTables;
 pub use status::{PartitionStatus, Role, Stats};
 pub use transport::{Delivery, Transport};

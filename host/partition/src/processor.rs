@@ -242,8 +242,9 @@ impl Processor {
         let (time, now) = (self.clock.now(), Instant::now());
         let mut left = Left::Nothing;
         if let State::Leader(leader) = &mut self.state {
-            let proposed = leader.propose(&self.tables, &mut self.proposer, &*self.transport, time, now);
-            proposed.map_err(|error| self.tables_failed(error))?;
+            let proposed = leader.propose(&self.tables, &*self.transport, time, now);
+            let proposed = proposed.map_err(|error| self.tables_failed(error))?;
+            proposed.into_iter().for_each(|command| self.proposer.push(command));
         }
         self.flush_proposer(time, now);
         if let State::Leader(leader) = &mut self.state {

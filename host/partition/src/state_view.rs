@@ -5,15 +5,42 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use relight_core::runner::StateView;
-use relight_core::tables::{Key, Prefix, ReadTables, ReadTablesExt as _, Row, TablesError};
+use relight_core::tables::{Key, MemoryTables, Prefix, ReadTables, ReadTablesExt as _, Row, TablesError};
 use relight_core::value::ObjectKey;
 use relight_storage::{PartitionTables, Snapshot};
 
 use crate::limits::{SCAN_ROWS, STATE_COPY_BYTES_MAX, STATE_COPY_KEYS_MAX};
 use crate::schema::damaged;
 
+/// Tables that a leader works over: those of a partition, or a map of rows in tests and simulations.
+pub trait LeaderTables: ReadTables {
+    type Snapshot: ReadTables + Send + Sync + 'static;
+
+    /// The rows as they are now, whatever is written later.
+    fn snapshot(&self) -> Self::Snapshot;
+}
+
+impl LeaderTables for PartitionTables {
+    type Snapshot = Snapshot;
+
+    fn snapshot(&self) -> Snapshot {
+        PartitionTables::snapshot(self)
+    }
+}
+
+impl LeaderTables for MemoryTables {
+    type Snapshot = Self;
+
+    fn snapshot(&self) -> Self {
+        self.clone()
+    }
+}
+
 /// The state of `object` as it is now; a target without a key has none.
-pub fn view(tables: &PartitionTables, object: Option<ObjectKey>) -> Result<Arc<dyn StateView>, TablesError> {
+pub fn view<T: LeaderTables>(
+    tables: &T,
+    object: Option<ObjectKey>,
+) -> Result<Arc<dyn StateView>, TablesError> {
     let Some(object) = object else {
         return Ok(Arc::new(Copied(BTreeMap::new())));
     };
@@ -25,9 +52,9 @@ pub fn view(tables: &PartitionTables, object: Option<ObjectKey>) -> Result<Arc<d
 
 struct Copied(BTreeMap<String, Bytes>);
 
-struct Lazy {
+struct Lazy<S> {
     object: ObjectKey,
-    snapshot: Snapshot,
+    snapshot: S,
 }
 
 /// Rows of one step while copying: a few values may be large, so the bound on bytes is looked at often.
@@ -73,7 +100,7 @@ impl StateView for Copied {
     }
 }
 
-impl StateView for Lazy {
+impl<S: ReadTables + Send + Sync> StateView for Lazy<S> {
     fn get(&self, name: &str) -> Result<Option<Bytes>, TablesError> {
         self.snapshot.state(&self.object, name.into())
     }

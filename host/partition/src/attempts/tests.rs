@@ -9,7 +9,7 @@ use relight_core::runner::EffectStart;
 use relight_core::schema::{HandlerMode, Policies};
 use relight_core::tables::{JournalSize, Row, Status, Tables as _};
 use relight_core::value::{Target, Timestamp};
-use relight_storage::{Store, StoreOptions};
+use relight_storage::{PartitionTables, Store, StoreOptions};
 use tempfile::TempDir;
 
 use super::*;

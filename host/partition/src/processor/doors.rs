@@ -77,11 +77,7 @@ impl Processor {
         if leader.epoch != epoch {
             return;
         }
-        if let Command::EffectCompleted { id, index, token, .. }
-        | Command::EffectFailed { id, index, token, .. } = &command
-        {
-            leader.effects.ended(*id, *index, token.attempt);
-        }
+        leader.proposed(&command);
         self.proposer.push(command);
     }
 
@@ -94,10 +90,10 @@ impl Processor {
                 self.proposer.push_delivery(source, first, messages);
             }
             (Delivery::Delivered { destination, upto }, State::Leader(leader)) => {
-                leader.outbox.delivered(destination, upto, now);
+                leader.delivered(destination, upto, now);
             }
             (Delivery::Gap { destination, expected }, State::Leader(leader)) => {
-                leader.outbox.gap(destination, expected, now);
+                leader.gap(destination, expected, now);
             }
             (Delivery::Delivered { .. } | Delivery::Gap { .. }, State::Follower | State::Announcing(_)) => {}
         }
@@ -115,7 +111,7 @@ impl Processor {
                 // What the attempt has proposed behind it would look like a loss and start it again, for ever.
                 self.proposer.forget_attempt(id, token.attempt);
                 if let State::Leader(leader) = &mut self.state {
-                    leader.attempts.end(id, token.attempt);
+                    leader.end_attempt(id, token.attempt);
                 }
                 self.proposer.push(limit_exceeded(
                     id,

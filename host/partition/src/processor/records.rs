@@ -12,6 +12,7 @@ use relight_storage::format::decode_record;
 use tokio::time::Instant;
 
 use super::{End, Processor, State};
+use crate::event::EpochHost;
 use crate::fault::Fault;
 use crate::handle::{DoorError, Finished};
 use crate::leader::Leader;
@@ -90,7 +91,8 @@ impl Processor {
         match &self.state {
             State::Announcing(own) if *own == epoch => {
                 let (mailbox, schema) = (self.mailbox.clone(), self.schema.subscribe());
-                let leader = Leader::begin(&self.partition, epoch, &self.tables, mailbox, schema)?;
+                let host = EpochHost { partition: self.partition.id, epoch, mailbox, schema }.shared();
+                let leader = Leader::begin(&self.partition, epoch, &self.tables, host)?;
                 tracing::info!(partition = %self.partition.id, %epoch, "leads");
                 self.state = State::Leader(Box::new(leader));
             }
