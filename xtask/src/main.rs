@@ -1,4 +1,5 @@
-//! Developer tasks: `cargo xtask components`, `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask sim`.
+//! Developer tasks: `cargo xtask components`, `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask sim`,
+//! `cargo xtask crash`.
 //!
 //! Nothing here is part of the product. What a user needs is in `relight` itself.
 
@@ -6,6 +7,7 @@
 
 mod bench;
 mod components;
+mod crash;
 mod sim;
 mod tidy;
 mod workspace;
@@ -24,6 +26,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Run the whole system in one thread from a seed, with faults: many seeds, one seed, or bugs planted on purpose.
     Sim(sim::Arguments),
+    /// Kill the real binary again and again while it runs programs whose effect is known, for as long as one likes.
+    Crash(crash::Arguments),
     /// Check what rustfmt and clippy do not: dependency directions, file heads, sizes, leftovers.
     Tidy,
 }
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
         Task::Components(arguments) => components::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Sim(arguments) => sim::run(&arguments),
+        Task::Crash(arguments) => crash::run(&arguments),
         Task::Tidy => tidy::run(),
     };
     match result {

@@ -30,7 +30,7 @@ pub struct Report {
 }
 
 /// A sum.
-#[virtual_object]
+#[virtual_object(idempotency_retention = "1h", journal_retention = "10m")]
 impl Counter {
     /// Add, and give the new sum.
     #[handler]

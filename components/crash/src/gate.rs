@@ -5,7 +5,7 @@ use relight::prelude::*;
 const ID: &str = "id";
 
 /// Shows one awakeable.
-#[virtual_object]
+#[virtual_object(idempotency_retention = "1h", journal_retention = "10m")]
 impl Gate {
     /// Show this awakeable.
     #[handler]

@@ -5,6 +5,7 @@
 //! `host/server/tests/crash`.
 
 mod counter;
+mod flow;
 mod gate;
 mod interpreter;
 mod line;
@@ -12,9 +13,10 @@ mod payments;
 mod program;
 
 use counter::Counter;
+use flow::Flow;
 use gate::Gate;
-use interpreter::{Resolver, Worker};
+use interpreter::{Resolver, Victim, Worker};
 use line::{Line, Relay};
 use payments::{charge, confirm};
 
-relight::export!(Counter, Worker, Resolver, Gate, Line, Relay; effects: charge, confirm);
+relight::export!(Counter, Worker, Resolver, Victim, Flow, Gate, Line, Relay; effects: charge, confirm);

@@ -17,7 +17,7 @@ pub enum Mark {
 }
 
 /// One at a time.
-#[virtual_object]
+#[virtual_object(idempotency_retention = "1h", journal_retention = "10m")]
 impl Line {
     /// Come in, stay for a moment, go out.
     #[handler]
@@ -50,7 +50,7 @@ impl Line {
 }
 
 /// Passes calls on.
-#[service]
+#[service(idempotency_retention = "1h", journal_retention = "10m")]
 impl Relay {
     /// Call `enter` of a line.
     #[handler]

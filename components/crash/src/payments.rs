@@ -30,6 +30,20 @@ pub async fn charge(request: ChargeRequest) -> Result<String, EffectError> {
     }
 }
 
+/// Charge a payment in an inline run. How often it was tried is known to the ledger alone.
+pub fn charge_now(ledger: &str, payment: &str, failures: u32) -> Result<String, RunError> {
+    let response = http::post(format!("{ledger}/charge"))
+        .header("idempotency-key", format!("inline {payment}"))
+        .body(payment)
+        .fetch()?
+        .error_for_status()?;
+    let charges: u32 = response.headers.get("charges").and_then(|count| count.parse().ok()).unwrap_or(0);
+    if charges <= failures {
+        return Err(RunError::retryable(format!("charge {charges} of {payment} fails")));
+    }
+    Ok(response.text())
+}
+
 /// Tell the ledger that a payment's charge is over.
 #[effect(retry(initial_interval = "20ms", factor = 1.5, max_interval = "500ms"))]
 pub async fn confirm(request: ConfirmRequest) -> Result<String, EffectError> {

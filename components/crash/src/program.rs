@@ -20,6 +20,13 @@ pub struct Add {
     pub amount: i64,
 }
 
+/// What a handler adds that ends by being cancelled.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Doomed {
+    pub before: Add,
+    pub compensation: Add,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Step {
@@ -58,6 +65,34 @@ pub enum Step {
     Charge {
         payment: String,
         failures: u32,
+    },
+    /// The same in an inline run.
+    ChargeInline {
+        payment: String,
+        failures: u32,
+    },
+    /// Add by two calls with one idempotency key.
+    Twice(Add),
+    /// Add by a message, attach to it, look at its output, and cancel it when it is over.
+    Attach(Add),
+    /// Get so many signals from another handler, in order, asked for before or after they are sent; then add.
+    Signals {
+        add: Add,
+        name: String,
+        values: u32,
+        late: bool,
+    },
+    /// Run further steps in a workflow that then waits for a promise, which two handlers complete, and adds.
+    Workflow {
+        key: String,
+        add: Add,
+        steps: Vec<Step>,
+    },
+    /// Start a handler that starts another one, and so on; cancel the first. Each adds when it begins, and once more when it
+    /// is cancelled.
+    Cancel {
+        levels: Vec<Doomed>,
+        pause_ms: u64,
     },
     Sleep {
         ms: u64,

@@ -55,6 +55,11 @@ impl Ledger {
         lock(&self.book).payments.clone()
     }
 
+    /// Forgets what is checked and will not come again.
+    pub fn forget(&self) {
+        lock(&self.book).payments.clear();
+    }
+
     pub fn payment(&self, id: &str) -> Payment {
         lock(&self.book).payments.get(id).cloned().unwrap_or_default()
     }
@@ -99,8 +104,11 @@ async fn answer(
         "/confirm" => lock(&book).confirm(&key, &payment),
         _ => return Ok(respond(StatusCode::NOT_FOUND, path)),
     };
+    let charges = lock(&book).payments.get(&payment).map_or(0, |payment| payment.charges);
     tokio::time::sleep(pause).await;
-    Ok(respond(StatusCode::OK, receipt))
+    let mut response = respond(StatusCode::OK, receipt);
+    response.headers_mut().insert("charges", charges.into());
+    Ok(response)
 }
 
 fn respond(status: StatusCode, text: String) -> Response<Full<Bytes>> {

@@ -12,16 +12,28 @@ use tokio::task::JoinSet;
 
 use crate::{
     check::{Acknowledged, Submitted},
+    generator::{Origin, random_program},
     http::{Caller, Request},
-    program::{Add, Expected, Program, Step, random_program},
+    program::{Add, Expected, Program, Step},
 };
 
 const POLL_PAUSE: Duration = Duration::from_millis(10);
 
+/// Which programs are submitted: those with the numbers from `first` on, of a seed.
+#[derive(Debug, Clone)]
+pub struct Share {
+    pub seed: u64,
+    pub first: u64,
+    /// One after the last; none: until the load is stopped.
+    pub end: Option<u64>,
+}
+
 /// Clients that share a list of programs.
 #[derive(Debug)]
 pub struct Load {
-    seed: u64,
+    share: Share,
+    /// Before the names of its counters: those of another share are others.
+    counters: String,
     ledger: String,
     caller: Caller,
     next: AtomicU64,
@@ -30,14 +42,15 @@ pub struct Load {
 }
 
 impl Load {
-    pub fn new(seed: u64, ledger: &str, caller: &Caller) -> Arc<Self> {
+    pub fn new(share: Share, ledger: &str, caller: &Caller) -> Arc<Self> {
         Arc::new(Self {
-            seed,
+            counters: format!("{}-", share.first),
             ledger: ledger.to_owned(),
             caller: caller.clone(),
-            next: AtomicU64::new(0),
+            next: AtomicU64::new(share.first),
             is_stopping: AtomicBool::new(false),
             submitted: Mutex::default(),
+            share,
         })
     }
 
@@ -48,6 +61,18 @@ impl Load {
     /// Clients finish what they have begun, and end.
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// How many programs there are, if they have an end.
+    pub fn programs(&self) -> Option<u64> {
+        self.share.end.map(|end| end - self.share.first)
+    }
+
+    /// Programs that were begun, and whether that is all.
+    pub fn begun(&self) -> (u64, bool) {
+        let begun = self.next.load(Ordering::Relaxed);
+        let end = self.share.end.unwrap_or(u64::MAX);
+        (begun.min(end) - self.share.first, end <= begun)
     }
 
     /// What was submitted since this was last asked for.
@@ -62,6 +87,9 @@ impl Load {
     async fn submit_programs(self: Arc<Self>) {
         while !self.is_stopping.load(Ordering::Relaxed) {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
+            if self.share.end.is_some_and(|end| end <= index) {
+                return;
+            }
             match index % 8 {
                 0 => self.add_without_key(index).await,
                 1 | 2 => self.send(index).await,
@@ -71,9 +99,14 @@ impl Load {
         }
     }
 
+    fn random_program(&self, index: u64) -> Program {
+        let (seed, counters, ledger) = (self.share.seed, &self.counters, &self.ledger);
+        random_program(Origin { seed, index, counters, ledger })
+    }
+
     /// Its net effect is expected from now on: its client does not rest before it is answered.
     fn program(&self, index: u64) -> Program {
-        let program = random_program(self.seed, index, &self.ledger);
+        let program = self.random_program(index);
         self.note(|submitted| submitted.expected.merge(Expected::of(&program)));
         program
     }
@@ -100,7 +133,7 @@ impl Load {
     /// The program waits in the middle for an answer from here. An answer that was accepted and lost would leave it
     /// waiting for ever.
     async fn resolve_from_outside(&self, index: u64) {
-        let mut program = random_program(self.seed, index, &self.ledger);
+        let mut program = self.random_program(index);
         let gate = format!("g{index}");
         program.steps.insert(program.steps.len() / 2, Step::Hold { gate: gate.clone() });
         self.note(|submitted| submitted.expected.merge(Expected::of(&program)));
@@ -125,7 +158,7 @@ impl Load {
 
     /// Sends once. Whoever gets no answer does not know whether it was accepted.
     async fn add_without_key(&self, index: u64) {
-        let counter = format!("b{}", index / 8 % 6);
+        let counter = format!("{}b{}", self.counters, index / 8 % 6);
         let add = Add { counter, op: format!("plain{index}"), amount: 1 };
         let path = format!("/Counter/{}/add/send", add.counter);
         let body = serde_json::json!({ "op": add.op, "amount": add.amount });

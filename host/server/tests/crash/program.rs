@@ -30,9 +30,21 @@ pub enum Step {
     Run { counter: String, steps: Vec<Step> },
     Own { op: String, amount: i64, pause_ms: u64 },
     Charge { payment: String, failures: u32 },
+    ChargeInline { payment: String, failures: u32 },
+    Twice(Add),
+    Attach(Add),
+    Signals { add: Add, name: String, values: u32, late: bool },
+    Workflow { key: String, add: Add, steps: Vec<Step> },
+    Cancel { levels: Vec<Doomed>, pause_ms: u64 },
     Sleep { ms: u64 },
     Hold { gate: String },
     Fail,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Doomed {
+    pub before: Add,
+    pub compensation: Add,
 }
 
 /// What must be there in the end.
@@ -62,14 +74,27 @@ impl Expected {
         for step in steps {
             match step {
                 Step::Call(add) | Step::Send(add) | Step::Awakeable(add) => self.expect_add(add),
-                Step::SendAfter { add, .. } | Step::Race { add, .. } => self.expect_add(add),
+                Step::Twice(add) | Step::Attach(add) => self.expect_add(add),
+                Step::SendAfter { add, .. } | Step::Race { add, .. } | Step::Signals { add, .. } => {
+                    self.expect_add(add);
+                }
                 Step::Parallel { adds } => adds.iter().for_each(|add| self.expect_add(add)),
                 Step::Run { counter, steps } => self.expect_steps(steps, Some(counter)),
                 Step::Own { op, amount, .. } => {
                     let counter = own.expect("only counters run such steps").to_owned();
                     self.expect_add(&Add { counter, op: op.clone(), amount: *amount });
                 }
-                Step::Charge { payment, .. } => {
+                Step::Workflow { add, steps, .. } => {
+                    self.expect_steps(steps, None);
+                    self.expect_add(add);
+                }
+                Step::Cancel { levels, .. } => {
+                    for Doomed { before, compensation } in levels {
+                        self.expect_add(before);
+                        self.expect_add(compensation);
+                    }
+                }
+                Step::Charge { payment, .. } | Step::ChargeInline { payment, .. } => {
                     self.payments.insert(payment.clone());
                 }
                 Step::Sleep { .. } | Step::Hold { .. } => {}
@@ -89,126 +114,5 @@ impl Expected {
             self.counters.entry(counter).or_default().extend(ops);
         }
         self.payments.extend(other.payments);
-    }
-}
-
-/// SplitMix64: the same numbers from a seed for ever.
-#[derive(Debug, Clone)]
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Below `bound`, which is small.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
-/// Who runs a list of steps. Handlers that hold a lock wait only for keys of later layers, so nobody waits in a circle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layer {
-    Worker,
-    /// A counter `a…`.
-    First,
-    /// A counter `b…`.
-    Second,
-}
-
-const FIRST_COUNTERS: u64 = 4;
-const SECOND_COUNTERS: u64 = 6;
-
-struct Generator {
-    random: Random,
-    /// Before the names of everything in this program.
-    name: String,
-    named: u32,
-}
-
-/// The program number `index` of a seed.
-pub fn random_program(seed: u64, index: u64, ledger: &str) -> Program {
-    let random = Random::new(Random::new(seed ^ index.wrapping_mul(0x2545_f491_4f6c_dd1d)).next());
-    let mut generator = Generator { random, name: format!("p{index}"), named: 0 };
-    let mut steps = generator.steps(Layer::Worker);
-    if generator.random.below(12) == 0 {
-        steps.push(Step::Fail);
-    }
-    Program { ledger: ledger.to_owned(), steps }
-}
-
-impl Generator {
-    fn steps(&mut self, layer: Layer) -> Vec<Step> {
-        let count = match layer {
-            Layer::Worker => 2 + self.random.below(6),
-            Layer::First => 1 + self.random.below(4),
-            Layer::Second => 1 + self.random.below(2),
-        };
-        (0..count).map(|_| self.step(layer)).collect()
-    }
-
-    fn step(&mut self, layer: Layer) -> Step {
-        match self.random.below(14) {
-            0 | 1 => Step::Send(self.add(None)),
-            2 => Step::SendAfter { add: self.add(None), delay_ms: 50 + self.random.below(250) },
-            3 => Step::Charge { payment: self.name(), failures: u32::from(self.random.below(4) == 0) },
-            4 => Step::Charge { payment: self.name(), failures: 0 },
-            5 => Step::Sleep { ms: self.random.below(60) },
-            // The rest waits for other counters, or is the counter's own.
-            _ if layer == Layer::Second => self.own(),
-            6 | 7 => Step::Call(self.add(Some(layer))),
-            8 | 9 => Step::Awakeable(self.add(Some(layer))),
-            10 => Step::Race { add: self.add(Some(layer)), timer_ms: self.random.below(12) },
-            11 => {
-                let count = 2 + self.random.below(5);
-                Step::Parallel { adds: (0..count).map(|_| self.add(Some(layer))).collect() }
-            }
-            _ if layer == Layer::First && self.random.below(2) == 0 => self.own(),
-            _ => self.run(layer),
-        }
-    }
-
-    fn own(&mut self) -> Step {
-        Step::Own { op: self.name(), amount: self.amount(), pause_ms: self.random.below(10) }
-    }
-
-    fn run(&mut self, layer: Layer) -> Step {
-        let counter = self.counter(Some(layer));
-        let inner = if counter.starts_with('a') { Layer::First } else { Layer::Second };
-        Step::Run { counter, steps: self.steps(inner) }
-    }
-
-    /// `waiting`: the layer that waits for it; none for a message.
-    fn add(&mut self, waiting: Option<Layer>) -> Add {
-        Add { counter: self.counter(waiting), op: self.name(), amount: self.amount() }
-    }
-
-    fn counter(&mut self, waiting: Option<Layer>) -> String {
-        let first = match waiting {
-            None | Some(Layer::Worker) => FIRST_COUNTERS,
-            Some(Layer::First | Layer::Second) => 0,
-        };
-        match self.random.below(first + SECOND_COUNTERS) {
-            number if number < first => format!("a{number}"),
-            number => format!("b{}", number - first),
-        }
-    }
-
-    fn name(&mut self) -> String {
-        self.named += 1;
-        format!("{}.{}", self.name, self.named)
-    }
-
-    fn amount(&mut self) -> i64 {
-        i64::try_from(1 + self.random.below(1000)).expect("it is small")
     }
 }
