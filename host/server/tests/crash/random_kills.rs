@@ -177,6 +177,11 @@ impl World {
         let submitted = load.take_submitted();
         until_finished(&self.caller).await;
         check_all(&self.caller, &submitted, &self.ledger).await;
+        // Those of earlier shares are forgotten, and must not be made again.
+        let expected = &submitted.expected.payments;
+        let unasked: Vec<_> =
+            self.ledger.payments().into_keys().filter(|payment| !expected.contains(payment)).collect();
+        assert_eq!(unasked, [""; 0], "payments that nobody asked for");
         self.figures.add(&submitted, load.begun().0);
         assert!(submitted.acknowledged.len() > CLIENTS, "hardly anything was under way");
         (server, submitted)
