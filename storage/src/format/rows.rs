@@ -96,5 +96,5 @@ stored_struct! {
     RunFailures { index, failures, since }
     Signals { waiting, values }
     Promise { outcome, waiters }
-    Workflow { object, unfinished, purged }
+    Workflow { object, incarnation, unfinished, purged }
 }

@@ -248,7 +248,7 @@ sample_struct! {
     RunFailures { index, failures, since }
     Signals { waiting, values }
     Promise { outcome, waiters }
-    Workflow { object, unfinished, purged }
+    Workflow { object, incarnation, unfinished, purged }
 }
 
 sample_enum! {

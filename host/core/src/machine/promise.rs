@@ -6,9 +6,9 @@ use super::Transition;
 use crate::{
     action::{Answer, Refusal},
     command::Caller,
-    ids::{EntryIndex, InvocationId},
+    ids::{EntryIndex, Incarnation, InvocationId},
     placement,
-    schema::{Policies, ServiceKind},
+    schema::{HandlerMode, Policies, ServiceKind},
     tables::{
         Invocation, Key, OpenKind, Prefix, ReadTablesExt, Row, Tables, TablesError, TimerKey, TimerKind,
         Workflow,
@@ -121,18 +121,42 @@ impl<T: Tables> Transition<'_, T> {
         if self.tables.workflow(run)?.is_some() {
             return Ok(());
         }
-        let row = Workflow { object: object.clone(), unfinished: 0, purged: false };
+        let row = self.new_workflow(object.clone());
         self.tables.put(Key::Workflow(run), Row::Workflow(row));
         if self.tables.invocation(run)?.is_none() {
-            self.give_up_later(run);
+            self.give_up_later(run, object)?;
         }
         Ok(())
     }
 
-    fn give_up_later(&mut self, run: InvocationId) {
-        let due = self.now().after(Policies::DEFAULT.idempotency_retention);
-        let incarnation = crate::ids::Incarnation::ZERO;
+    fn new_workflow(&self, object: ObjectKey) -> Workflow {
+        Workflow { object, incarnation: self.record.lsn, unfinished: 0, purged: false }
+    }
+
+    /// Sets the timer of a row that this record has made.
+    fn give_up_later(&mut self, run: InvocationId, object: &ObjectKey) -> Result<(), TablesError> {
+        let service = self.tables.service(&object.service)?;
+        let retention = service.and_then(|service| {
+            let run = service.handlers.iter().find(|handler| handler.mode == HandlerMode::Workflow)?;
+            Some(service.policies(run).idempotency_retention)
+        });
+        let due = self.now().after(retention.unwrap_or(Policies::DEFAULT.idempotency_retention));
+        let incarnation = self.record.lsn;
         self.set_timer(TimerKey { due, id: run, incarnation, kind: TimerKind::PurgeWorkflow });
+        Ok(())
+    }
+
+    /// The time is over in which the run might have come. If it did, it keeps the key.
+    pub(super) fn give_up_workflow(
+        &mut self,
+        run: InvocationId,
+        incarnation: Incarnation,
+    ) -> Result<(), TablesError> {
+        let row = self.tables.workflow(run)?.filter(|row| row.incarnation == incarnation);
+        if row.is_some() && self.tables.invocation(run)?.is_none() {
+            return self.purge_workflow(run);
+        }
+        Ok(())
     }
 
     /// A handler of a workflow's key arrives, its run or a shared one.
@@ -141,14 +165,15 @@ impl<T: Tables> Transition<'_, T> {
         let run = placement::workflow_id(&object.service, &object.key);
         let known = self.tables.workflow(run)?;
         let is_new = known.is_none();
-        let mut row = known.unwrap_or(Workflow { object, unfinished: 0, purged: false });
-        if invocation.locks() {
-            row.purged = false;
-        } else {
+        let mut row = known.unwrap_or_else(|| self.new_workflow(object));
+        if !invocation.locks() {
             row.unfinished += 1;
             if is_new && self.tables.invocation(run)?.is_none() {
-                self.give_up_later(run);
+                self.give_up_later(run, &row.object)?;
             }
+        } else if row.purged {
+            row.purged = false;
+            self.begin_anew(&row.object)?;
         }
         self.tables.put(Key::Workflow(run), Row::Workflow(row));
         Ok(())
@@ -175,6 +200,19 @@ impl<T: Tables> Transition<'_, T> {
         }
         row.purged = true;
         self.tables.put(Key::Workflow(run), Row::Workflow(row));
+        Ok(())
+    }
+
+    /// The run comes again before the last shared handler of its earlier life is completed: nothing of that life is left
+    /// but those who wait.
+    fn begin_anew(&mut self, object: &ObjectKey) -> Result<(), TablesError> {
+        self.tables.delete_all(&Prefix::State(object.clone()))?;
+        for (key, row) in self.tables.scan(&Prefix::Promise(object.clone()), None, usize::MAX)? {
+            match row {
+                Row::Promise(promise) if promise.outcome.is_some() => self.tables.delete(key),
+                _ => {}
+            }
+        }
         Ok(())
     }
 

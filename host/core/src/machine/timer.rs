@@ -30,11 +30,7 @@ impl<T: Tables> Transition<'_, T> {
         }
         self.tables.delete(key);
         if timer.kind == TimerKind::PurgeWorkflow {
-            // Its run keeps the key from here on, if there is one.
-            return match self.tables.invocation(timer.id)? {
-                Some(_) => Ok(()),
-                None => self.purge_workflow(timer.id),
-            };
+            return self.give_up_workflow(timer.id, timer.incarnation);
         }
         let invocation = self.tables.invocation(timer.id)?.filter(|row| row.incarnation == timer.incarnation);
         let Some(invocation) = invocation else {

@@ -228,6 +228,8 @@ pub struct Promise {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Workflow {
     pub object: ObjectKey,
+    /// LSN of the record that made this row: a timer that was set for an earlier one does not count.
+    pub incarnation: Incarnation,
     /// Shared handlers of the key that are not completed.
     pub unfinished: u32,
     /// The run is purged: the last shared handler takes state and promises with it.
