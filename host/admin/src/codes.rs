@@ -30,10 +30,12 @@ pub enum Code {
     NotCompleted,
     OtherDeployment,
     BadBatch,
+    Diverges,
+    JournalChanged,
 }
 
 impl Code {
-    pub const ALL: [(Self, &'static str); 25] = [
+    pub const ALL: [(Self, &'static str); 27] = [
         (Self::BadRequest, "RL0001"),
         (Self::NoSuchPath, "RL0002"),
         (Self::WrongMethod, "RL0003"),
@@ -59,6 +61,8 @@ impl Code {
         (Self::NotCompleted, "RL0306"),
         (Self::OtherDeployment, "RL0307"),
         (Self::BadBatch, "RL0308"),
+        (Self::Diverges, "RL0320"),
+        (Self::JournalChanged, "RL0321"),
     ];
 
     pub fn text(self) -> &'static str {

@@ -181,6 +181,7 @@ impl From<UploadError> for Error {
             message: error.to_string(),
             hint: Some(error.hint().to_owned()),
             at: error.offset(),
+            divergence: None,
             allow: None,
         }
     }

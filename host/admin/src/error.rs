@@ -5,11 +5,15 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use relight_core::action::Refusal;
+use relight_executor::ReplayError;
 use relight_http::{Response, body::BodyError, respond};
 use relight_partition::DoorError;
 use relight_storage::blobs::BlobError;
 
-use crate::{codes::Code, types::ErrorBody};
+use crate::{
+    codes::Code,
+    types::{Divergence, ErrorBody},
+};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Error {
@@ -18,6 +22,8 @@ pub(crate) struct Error {
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
     pub(crate) at: Option<u64>,
+    /// Boxed: nearly no error has one.
+    pub(crate) divergence: Option<Box<Divergence>>,
     pub(crate) allow: Option<&'static str>,
 }
 
@@ -25,7 +31,15 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub(crate) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
-        Self { status, code: code.text(), message: message.into(), hint: None, at: None, allow: None }
+        Self {
+            status,
+            code: code.text(),
+            message: message.into(),
+            hint: None,
+            at: None,
+            divergence: None,
+            allow: None,
+        }
     }
 
     pub(crate) fn bad(code: Code, message: impl Into<String>) -> Self {
@@ -44,6 +58,16 @@ impl Error {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    pub(crate) fn body(&self) -> ErrorBody {
+        ErrorBody {
+            message: self.message.clone(),
+            code: self.code.to_owned(),
+            hint: self.hint.clone(),
+            at: self.at,
+            divergence: self.divergence.as_deref().cloned(),
+        }
+    }
+
     pub(crate) fn allow(allow: &'static str) -> Self {
         let message = format!("wrong method: this path takes {allow}");
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::WrongMethod, message) }
@@ -52,9 +76,7 @@ impl Error {
 
 impl From<Error> for Response {
     fn from(error: Error) -> Self {
-        let body =
-            ErrorBody { message: error.message, code: error.code.to_owned(), hint: error.hint, at: error.at };
-        let mut response = respond::json(error.status, &body);
+        let mut response = respond::json(error.status, &error.body());
         if let Some(allow) = error.allow {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
         }
@@ -98,6 +120,7 @@ impl From<Refusal> for Error {
             Refusal::NotCompleted(_) => Self::new(StatusCode::CONFLICT, Code::NotCompleted, message),
             Refusal::UnknownDeployment(_) => Self::new(StatusCode::CONFLICT, Code::OtherDeployment, message)
                 .hint("`relight dp list` shows which services a deployment has"),
+            Refusal::JournalChanged(_) => Self::new(StatusCode::CONFLICT, Code::JournalChanged, message),
             // Of commands that this door does not send.
             Refusal::PayloadDiffers(_)
             | Refusal::PromiseCompleted { .. }
@@ -125,6 +148,18 @@ impl From<BlobError> for Error {
         let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
         let message = format!("{error}{}", source.unwrap_or_default());
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::ComponentUnreadable, message)
+    }
+}
+
+impl From<ReplayError> for Error {
+    fn from(error: ReplayError) -> Self {
+        let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
+        let message = format!("{error}{}", source.unwrap_or_default());
+        let code = match error {
+            ReplayError::Load(_) => Code::ComponentUnreadable,
+            ReplayError::Describe(_) | ReplayError::Damaged(_) | ReplayError::Host(_) => Code::Internal,
+        };
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, message)
     }
 }
 

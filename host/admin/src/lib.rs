@@ -19,6 +19,8 @@ mod door;
 mod error;
 mod invocations;
 mod journal;
+mod record;
+mod resume;
 mod route;
 #[cfg(test)]
 mod samples;
@@ -43,6 +45,7 @@ use crate::{
     error::{Error, Result},
     invocations::Filter,
     journal::Page,
+    record::RECORDS_MAX,
     route::{Route, route},
     types::{DeploymentMetadata, Deployments, Handlers, Health, ServiceMetadata, Services, Version},
     verbs::On,
@@ -78,6 +81,8 @@ struct Inner {
     wit_text: fn(&[u8]) -> std::result::Result<String, String>,
     version: &'static str,
     uploads: Semaphore,
+    /// Journals in memory.
+    records: Arc<Semaphore>,
     /// Held from the comparison with what is deployed to the answer.
     deploying: Mutex<()>,
 }
@@ -107,6 +112,7 @@ impl Admin {
             wit_text,
             version,
             uploads: Semaphore::new(UPLOADS_MAX),
+            records: Arc::new(Semaphore::new(RECORDS_MAX)),
             deploying: Mutex::new(()),
         };
         Self { inner: Arc::new(inner) }

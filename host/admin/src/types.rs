@@ -16,6 +16,20 @@ pub struct ErrorBody {
     /// Byte of the upload at which it is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
+    /// Where a component does not do what a journal has recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Divergence>,
+}
+
+/// Where a component does not do what a journal has recorded.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Divergence {
+    /// Of the recorded operation.
+    pub index: u32,
+    /// The recorded operation, in words.
+    pub recorded: String,
+    /// What the handler did instead, in words.
+    pub got: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

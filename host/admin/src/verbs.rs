@@ -1,8 +1,11 @@
 //! What operators do to invocations: cancel, kill, pause, resume, purge; one by one and in batches.
 
+use std::sync::Arc;
+
 use hyper::{StatusCode, body::Incoming, http::request::Parts};
 use relight_core::{
-    Answer, Command, DeploymentId, InvocationId, action::Refusal, command::Purge, tables::ReadTablesExt as _,
+    Answer, Command, Deployment, DeploymentId, InvocationId, action::Refusal, command::Purge,
+    tables::ReadTablesExt as _,
 };
 use relight_http::{
     body::{BodyLimits, collect},
@@ -18,7 +21,7 @@ use crate::{
     error::{Error, Result},
     invocations::{Filter, LIMIT_MAX},
     route::Verb,
-    types::{Batch, BatchDone, BatchFailure, Done, ErrorBody},
+    types::{Batch, BatchDone, BatchFailure, Done},
 };
 
 /// Commands of one batch in flight: enough to share log appends, few enough to leave room for others.
@@ -73,39 +76,32 @@ impl Verb {
 
 impl Admin {
     pub(crate) async fn act(&self, verb: Verb, id: InvocationId, on: On) -> Result<(StatusCode, Done)> {
+        if verb == Verb::Resume {
+            return self.resume(id, on).await;
+        }
         let request = self.request_id();
         let command = match verb {
             Verb::Cancel => Command::Cancel { request, id },
             Verb::Kill => Command::Kill { request, id },
             Verb::Pause => Command::Pause { request, id },
-            Verb::Resume => Command::Resume { request, id, deployment: self.resumed_on(id, on).await? },
+            Verb::Resume => Command::Resume { request, id, onto: None },
             Verb::Purge => Command::Purge { request, id, what: Purge::Invocation },
             Verb::PurgeJournal => Command::Purge { request, id, what: Purge::Journal },
         };
-        let (status, text) = match propose(self.partition_of(id), &command).await? {
-            Answer::Ended => (StatusCode::OK, "ended"),
-            Answer::Ending => (StatusCode::ACCEPTED, "ending"),
-            Answer::Paused { already: false } => (StatusCode::ACCEPTED, "pausing"),
-            Answer::Paused { already: true } => (StatusCode::OK, "paused"),
-            Answer::Resumed => (StatusCode::OK, "resumed"),
-            Answer::Purged => (StatusCode::OK, "purged"),
-            Answer::Refused(refusal) => return Err(refused(verb, refusal)),
-            other => return Err(Error::internal(format!("{verb:?} was answered with {other:?}"))),
-        };
-        Ok((status, Done { id: id.to_string(), status: text.to_owned() }))
+        answered(verb, id, propose(self.partition_of(id), &command).await?)
     }
 
     /// `None`: the one that it is pinned to.
-    async fn resumed_on(&self, id: InvocationId, on: On) -> Result<Option<DeploymentId>> {
-        match on {
-            On::Keep => Ok(None),
-            On::Deployment(deployment) => Ok(Some(self.find_deployment(deployment)?.id)),
+    pub(crate) async fn resumed_on(&self, id: InvocationId, on: On) -> Result<Option<Arc<Deployment>>> {
+        Ok(Some(match on {
+            On::Keep => return Ok(None),
+            On::Deployment(deployment) => self.find_deployment(deployment)?,
             On::Latest => {
                 let read = move |tables: &dyn relight_core::tables::ReadTables| tables.invocation(id);
                 let invocation = self.partition_of(id).read(read).await??.ok_or_else(|| unknown(id))?;
-                Ok(Some(self.service(&invocation.target.service)?.deployment))
+                self.find_deployment(self.service(&invocation.target.service)?.deployment)?
             }
-        }
+        }))
     }
 
     pub(crate) async fn batch(&self, verb: Verb, parts: &Parts, body: Incoming) -> Result<BatchDone> {
@@ -182,6 +178,21 @@ impl Admin {
     }
 }
 
+/// What an answer of `apply` means to whoever asked for it.
+pub(crate) fn answered(verb: Verb, id: InvocationId, answer: Answer) -> Result<(StatusCode, Done)> {
+    let (status, text) = match answer {
+        Answer::Ended => (StatusCode::OK, "ended"),
+        Answer::Ending => (StatusCode::ACCEPTED, "ending"),
+        Answer::Paused { already: false } => (StatusCode::ACCEPTED, "pausing"),
+        Answer::Paused { already: true } => (StatusCode::OK, "paused"),
+        Answer::Resumed => (StatusCode::OK, "resumed"),
+        Answer::Purged => (StatusCode::OK, "purged"),
+        Answer::Refused(refusal) => return Err(refused(verb, refusal)),
+        other => return Err(Error::internal(format!("{verb:?} was answered with {other:?}"))),
+    };
+    Ok((status, Done { id: id.to_string(), status: text.to_owned() }))
+}
+
 /// What a batch is applied to.
 struct Selected {
     ids: Vec<InvocationId>,
@@ -201,12 +212,7 @@ fn refused(verb: Verb, refusal: Refusal) -> Error {
 }
 
 fn failure(id: InvocationId, error: Error) -> BatchFailure {
-    let Error { status, code, message, hint, at, .. } = error;
-    BatchFailure {
-        id: id.to_string(),
-        status: status.as_u16(),
-        error: ErrorBody { message, code: code.to_owned(), hint, at },
-    }
+    BatchFailure { id: id.to_string(), status: error.status.as_u16(), error: error.body() }
 }
 
 #[cfg(test)]

@@ -144,6 +144,8 @@ pub enum Refusal {
     TooManySignals(InvocationId),
     #[error("deployment `{0}` does not exist or does not have the service of the invocation")]
     UnknownDeployment(DeploymentId),
+    #[error("the journal of invocation `{0}` is not the one that was replayed")]
+    JournalChanged(InvocationId),
     #[error("service `{name}` is a {deployed}; a deployment can't change its kind")]
     KindChanged { name: Arc<str>, deployed: ServiceKind },
 }

@@ -44,8 +44,8 @@ pub enum Command {
     CompletePromise { request: RequestId, workflow: ObjectKey, name: String, outcome: Outcome },
     /// From a door: no attempts until it is resumed.
     Pause { request: RequestId, id: InvocationId },
-    /// From a door: start an attempt now, on `deployment` from here on if there is one.
-    Resume { request: RequestId, id: InvocationId, deployment: Option<DeploymentId> },
+    /// From a door: start an attempt now, from here on on another deployment if there is one.
+    Resume { request: RequestId, id: InvocationId, onto: Option<Onto> },
     /// From a door: forget a completed invocation, or its journal alone.
     Purge { request: RequestId, id: InvocationId, what: Purge },
     /// From admin, to partition 0 only: activate a deployment. Revisions are assigned by `apply`.
@@ -97,6 +97,15 @@ pub enum Then {
     /// The attempt has ended with these entries; another one replays them. After an inline run, whose work may have
     /// left traces in the instance.
     StartOver,
+}
+
+/// A deployment that an invocation moves to, and the journal that was replayed against it before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Onto {
+    pub deployment: DeploymentId,
+    pub incarnation: Incarnation,
+    /// All that the journal had; more by now means that nobody knows whether it still fits.
+    pub items: u32,
 }
 
 /// How much of a completed invocation to forget.

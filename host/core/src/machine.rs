@@ -101,7 +101,7 @@ impl<T: Tables> Transition<'_, T> {
                 self.door(request, |tx| tx.complete_promise_from_door(&workflow, name, outcome))
             }
             Command::Pause { request, id } => self.door(request, |tx| tx.pause_by_operator(id)),
-            Command::Resume { request, id, deployment } => self.door(request, |tx| tx.resume(id, deployment)),
+            Command::Resume { request, id, onto } => self.door(request, |tx| tx.resume(id, onto)),
             Command::Purge { request, id, what } => self.door(request, |tx| tx.purge_by_operator(id, what)),
             Command::Append { id, token, first, entries, then } => {
                 self.append(id, token, first, entries, then)

@@ -2,6 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use relight_core::{
     DurationMs, InvocationId, Outcome,
@@ -153,22 +154,42 @@ enum CallEnd {
     Failed(AttemptError),
 }
 
-/// Runs the handler in an instance that exists only as long as this call.
+/// Runs the handler and tells how it ended.
 async fn call(
     shared: &Arc<Shared>,
     loaded: &Loaded,
     durable: Durable,
     abort_timeout: Duration,
 ) -> (CallEnd, Box<Durable>) {
-    let durable = Box::new(durable);
+    let lines = Lines::new(Source::Invocation(durable.identity.id));
+    let (returned, durable, lines) = invoke(shared, loaded, Box::new(durable), lines, abort_timeout).await;
+    let end = match returned {
+        Ok(Ok(bytes)) => CallEnd::Returned(Ok(bytes)),
+        Ok(Err(error)) => returned_error(error),
+        Err(error) if matches!(error.downcast_ref(), Some(Stop::StartOver)) => CallEnd::StartsOver,
+        Err(error) => CallEnd::Failed(failed(&error, lines.last_error())),
+    };
+    (end, durable)
+}
+
+/// What the handler returned, or how its instance ended.
+pub(crate) type Invoked = wasmtime::Result<Result<Bytes, GuestError>>;
+
+/// Runs the handler in an instance that exists only as long as this call.
+pub(crate) async fn invoke(
+    shared: &Arc<Shared>,
+    loaded: &Loaded,
+    durable: Box<Durable>,
+    lines: Lines,
+    abort_timeout: Duration,
+) -> (Invoked, Box<Durable>, Lines) {
     let identity = &durable.identity;
     let memory_bytes_max = shared.memory_bytes_max(&identity.deployment);
-    let lines = Lines::new(Source::Invocation(identity.id));
     let _live = shared.live_instance();
     let mut store = Guest::store(&shared.engine, memory_bytes_max, lines);
     let instance = match loaded.pre.instantiate_async(&mut store).await {
         Ok(instance) => instance,
-        Err(error) => return (CallEnd::Failed(failed(&error, store.data().lines.last_error())), durable),
+        Err(error) => return (Err(error), durable, store.into_data().lines),
     };
     let (headers, input) = durable.input();
     let request = Request {
@@ -182,13 +203,7 @@ async fn call(
     let returned = instance.relight_handler_handler().call_invoke(&mut store, &request).await;
     let guest = store.into_data();
     let Role::Handler(durable) = guest.role else { unreachable!("the role was given above") };
-    let result = match returned {
-        Ok(Ok(bytes)) => CallEnd::Returned(Ok(bytes)),
-        Ok(Err(error)) => returned_error(error),
-        Err(error) if matches!(error.downcast_ref(), Some(Stop::StartOver)) => CallEnd::StartsOver,
-        Err(error) => CallEnd::Failed(failed(&error, guest.lines.last_error())),
-    };
-    (result, durable)
+    (returned, durable, guest.lines)
 }
 
 fn returned_error(error: GuestError) -> CallEnd {

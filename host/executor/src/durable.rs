@@ -2,15 +2,17 @@
 //!
 //! Entries are buffered and ride together. They are proposed when the handler blocks or ends, and when the buffer is
 //! large or old; what is proposed but not accepted is bounded. Nothing here knows about WebAssembly.
+//!
+//! A recorded journal is verified by the same code without a leader ([`Outside::Nothing`]): where an attempt would have
+//! to reach the outside, the instance is stopped.
 
 use std::{
-    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use rand::{RngCore, SeedableRng};
+use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
 use relight_core::{
     Incarnation, InvocationId, Operation, Outcome, Target, Timestamp,
@@ -27,17 +29,17 @@ use tokio::sync::mpsc;
 use crate::{
     guest::Stop,
     http::AllowList,
-    limits::{
-        BUFFER_AGE_MAX, BUFFER_BYTES_MAX, BUFFER_ENTRIES_MAX, IN_FLIGHT_BYTES_MAX, IN_FLIGHT_ENTRIES_MAX,
-    },
+    in_flight::{Batch, InFlight},
+    limits::{BUFFER_AGE_MAX, BUFFER_BYTES_MAX, BUFFER_ENTRIES_MAX},
+    random::random_stream,
     runner::Shared,
+    verify::{Recorded, Verification, goes_on},
 };
 
 /// What stays the same during an attempt.
 pub(crate) struct Identity {
     pub id: InvocationId,
     pub incarnation: Incarnation,
-    pub token: FencingToken,
     pub target: Target,
     pub mode: HandlerMode,
     pub deployment: Arc<Deployment>,
@@ -49,10 +51,7 @@ pub(crate) struct Identity {
 pub(crate) struct Durable {
     pub identity: Identity,
     replay: Replay,
-    state: Arc<dyn StateView>,
-    host: Arc<dyn Host>,
-    /// From the leader. Not bounded here: a journal's limits bound what can arrive.
-    events: mpsc::UnboundedReceiver<AttemptEvent>,
+    outside: Outside,
     shared: Arc<Shared>,
     random: Option<ChaCha12Rng>,
     /// When the oldest operation of the buffer was made.
@@ -63,39 +62,26 @@ pub(crate) struct Durable {
     linger: Option<Duration>,
 }
 
+/// What can be reached besides the journal.
+enum Outside {
+    Leader(Leader),
+    /// Nothing is proposed and nothing comes back: a record is verified.
+    Nothing(Verification),
+}
+
+struct Leader {
+    token: FencingToken,
+    host: Arc<dyn Host>,
+    state: Arc<dyn StateView>,
+    /// Not bounded here: a journal's limits bound what can arrive.
+    events: mpsc::UnboundedReceiver<AttemptEvent>,
+}
+
 /// An inline run between its start and its end.
 pub(crate) struct LiveRun {
     pub name: String,
     pub retry: RetryPolicy,
     pub allow: AllowList,
-}
-
-/// Operations that are proposed but not accepted.
-#[derive(Default)]
-struct InFlight {
-    batches: VecDeque<Batch>,
-    entries: usize,
-    bytes: usize,
-}
-
-struct Batch {
-    /// Accepted when operations below this count are.
-    operations: u32,
-    entries: usize,
-    bytes: usize,
-}
-
-impl InFlight {
-    fn is_full(&self) -> bool {
-        self.bytes > IN_FLIGHT_BYTES_MAX || self.entries > IN_FLIGHT_ENTRIES_MAX
-    }
-
-    fn accepted(&mut self, operations: u32) {
-        while let Some(batch) = self.batches.pop_front_if(|batch| batch.operations <= operations) {
-            self.entries -= batch.entries;
-            self.bytes -= batch.bytes;
-        }
-    }
 }
 
 impl Durable {
@@ -114,7 +100,6 @@ impl Durable {
             identity: Identity {
                 id: start.id,
                 incarnation: start.incarnation,
-                token: start.token,
                 target: start.target,
                 mode: start.mode,
                 deployment: start.deployment,
@@ -123,9 +108,7 @@ impl Durable {
                 created_at: start.created_at,
             },
             replay,
-            state: start.state,
-            host,
-            events,
+            outside: Outside::Leader(Leader { token: start.token, host, state: start.state, events }),
             shared,
             random: None,
             buffered_since: None,
@@ -135,12 +118,47 @@ impl Durable {
         }
     }
 
+    /// For verifying a record, whose journal is in `replay` already.
+    pub fn recorded(
+        recorded: &Recorded,
+        replay: Replay,
+        deployment: Arc<Deployment>,
+        verification: Verification,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            identity: Identity {
+                id: recorded.id,
+                incarnation: recorded.incarnation,
+                target: recorded.target.clone(),
+                mode: recorded.mode,
+                deployment,
+                idempotency_key: recorded.idempotency_key.clone(),
+                invoked_by: recorded.invoked_by,
+                created_at: recorded.created_at,
+            },
+            replay,
+            outside: Outside::Nothing(verification),
+            shared,
+            random: None,
+            buffered_since: None,
+            in_flight: InFlight::default(),
+            run: None,
+            linger: None,
+        }
+    }
+
     pub fn input(&self) -> (&relight_core::Headers, &Bytes) {
         self.replay.input()
     }
 
     pub fn is_replaying(&self) -> bool {
         self.replay.is_replaying()
+    }
+
+    /// Operations that the record had when the attempt began, as far as they are made.
+    pub fn recorded_operations(&self) -> u32 {
+        self.replay.operations() - self.replay.buffered_entries()
     }
 
     pub fn now(&self) -> Timestamp {
@@ -158,7 +176,11 @@ impl Durable {
 
     /// Whether the target is the run of a workflow.
     pub fn runs_once(&self, target: &Target) -> bool {
-        self.host.runs_once(target)
+        match &self.outside {
+            Outside::Leader(leader) => leader.host.runs_once(target),
+            // Only the id of a callee depends on it, and there the recorded one counts.
+            Outside::Nothing(_) => false,
+        }
     }
 
     /// The next bytes of the stream that belongs to this life of the invocation.
@@ -169,7 +191,15 @@ impl Durable {
 
     /// Makes an operation. Waits only when too much is proposed and not accepted.
     pub async fn make(&mut self, operation: Operation) -> Result<Made, Stop> {
-        let made = self.replay.make(self.shared.now(), operation)?;
+        let Self { replay, outside, shared, .. } = self;
+        let made = match outside {
+            Outside::Leader(_) => replay.make(shared.now(), operation)?,
+            Outside::Nothing(verification) => {
+                let made = replay.make(shared.now(), operation.clone())?;
+                verification.make(made, operation)?;
+                made
+            }
+        };
         if !made.recorded {
             self.buffered().await?;
         }
@@ -177,15 +207,36 @@ impl Durable {
     }
 
     pub async fn get_state(&mut self, key: &str) -> Result<Option<Bytes>, Stop> {
-        let Self { replay, state, shared, .. } = self;
-        let value = replay.get_state(shared.now(), key, || state.get(key)).map_err(read_failed)?;
+        let Self { replay, outside, shared, .. } = self;
+        let index = replay.operations();
+        let read = || match outside {
+            Outside::Leader(leader) => leader.state.get(key).map_err(unreadable),
+            Outside::Nothing(_) => Err(goes_on(&Operation::GetState { key: key.to_owned(), value: None })),
+        };
+        let value = replay.get_state(shared.now(), key, read).map_err(read_failed)?;
+        if let Outside::Nothing(verification) = outside
+            && index < replay.operations()
+        {
+            verification
+                .read(EntryIndex(index), Operation::GetState { key: key.to_owned(), value: value.clone() });
+        }
         self.buffered().await?;
         Ok(value)
     }
 
     pub async fn state_keys(&mut self) -> Result<Vec<String>, Stop> {
-        let Self { replay, state, shared, .. } = self;
-        let keys = replay.state_keys(shared.now(), || state.keys()).map_err(read_failed)?;
+        let Self { replay, outside, shared, .. } = self;
+        let index = replay.operations();
+        let read = || match outside {
+            Outside::Leader(leader) => leader.state.keys().map_err(unreadable),
+            Outside::Nothing(_) => Err(goes_on(&Operation::StateKeys { keys: Vec::new() })),
+        };
+        let keys = replay.state_keys(shared.now(), read).map_err(read_failed)?;
+        if let Outside::Nothing(verification) = outside
+            && index < replay.operations()
+        {
+            verification.read(EntryIndex(index), Operation::StateKeys { keys: keys.clone() });
+        }
         self.buffered().await?;
         Ok(keys)
     }
@@ -194,6 +245,9 @@ impl Durable {
     pub async fn wait(&mut self, mode: WaitMode, handles: &[EntryIndex]) -> Result<(Waited, bool), Stop> {
         self.take_events()?;
         let mut waited = self.ask(mode, handles)?;
+        if let Outside::Nothing(verification) = &self.outside {
+            verification.wait(&self.replay, waited, mode, handles)?;
+        }
         if waited != Waited::Blocked {
             return Ok((waited, false));
         }
@@ -234,8 +288,13 @@ impl Durable {
     /// Begins an inline run: its recorded result, or `None` when the work is to be done now. Then everything made so
     /// far is accepted: real work stands on nothing that could vanish.
     pub async fn start_run(&mut self, run: LiveRun) -> Result<Option<Outcome>, Stop> {
-        if let Some(outcome) = self.replay.start_run(&run.name)? {
-            return Ok(Some(outcome));
+        let recorded = self.replay.start_run(&run.name)?;
+        if let Outside::Nothing(verification) = &self.outside {
+            verification.start_run(&self.replay, run.name, recorded.as_ref())?;
+            return Ok(recorded);
+        }
+        if recorded.is_some() {
+            return Ok(recorded);
         }
         self.flush();
         self.take_events()?;
@@ -259,9 +318,8 @@ impl Durable {
     /// The work of the live run has failed. The attempt ends; the run's policy says when there is another.
     pub fn fail_run(&mut self, error: EffectError) {
         let LiveRun { name, retry, .. } = self.run.take().expect("the caller has seen the live run");
-        let Identity { id, token, .. } = self.identity;
         let operations = self.replay.operations();
-        self.host.propose(Command::RunFailed { id, token, operations, name, error, retry });
+        self.propose(|id, token| Command::RunFailed { id, token, operations, name, error, retry });
     }
 
     /// The handler has returned: its output is proposed with all that is buffered.
@@ -269,7 +327,13 @@ impl Durable {
         if let Some(run) = &self.run {
             return Err(Stop::Misuse(format!("the handler returned inside the run `{}`", run.name)));
         }
-        self.replay.finish(self.shared.now(), outcome)?;
+        match &self.outside {
+            Outside::Leader(_) => self.replay.finish(self.shared.now(), outcome)?,
+            Outside::Nothing(verification) => {
+                self.replay.finish(self.shared.now(), outcome.clone())?;
+                verification.finish(&self.replay, outcome)?;
+            }
+        }
         self.flush();
         Ok(())
     }
@@ -278,8 +342,7 @@ impl Durable {
     pub fn fail(&mut self, mut error: AttemptError) {
         self.flush();
         error.index = error.index.or_else(|| self.replay.operations().checked_sub(1).map(EntryIndex));
-        let Identity { id, token, .. } = self.identity;
-        self.host.propose(Command::AttemptFailed { id, token, error });
+        self.propose(|id, token| Command::AttemptFailed { id, token, error });
     }
 
     /// Old entries do not wait for a handler that computes.
@@ -313,9 +376,10 @@ impl Durable {
 
     /// `None` when it is time to suspend; without `linger` it never is.
     async fn next_event(&mut self, linger: Option<tokio::time::Instant>) -> Option<AttemptEvent> {
+        let Outside::Leader(leader) = &mut self.outside else { unreachable!("{ALONE}") };
         let event = match linger {
-            None => self.events.recv().await,
-            Some(until) => match tokio::time::timeout_at(until, self.events.recv()).await {
+            None => leader.events.recv().await,
+            Some(until) => match tokio::time::timeout_at(until, leader.events.recv()).await {
                 Ok(event) => event,
                 Err(_) => return None,
             },
@@ -329,13 +393,14 @@ impl Durable {
 
     fn suspend(&mut self, mode: WaitMode, handles: &[EntryIndex]) {
         self.shared.counters.suspensions_proposed.increment();
-        let Identity { id, token, .. } = self.identity;
         let wait = Wait { operations: self.replay.operations(), mode, handles: handles.to_vec() };
-        self.host.propose(Command::Suspend { id, token, wait });
+        self.propose(|id, token| Command::Suspend { id, token, wait });
     }
 
     fn take_events(&mut self) -> Result<(), Stop> {
-        while let Ok(event) = self.events.try_recv() {
+        while let Outside::Leader(leader) = &mut self.outside
+            && let Ok(event) = leader.events.try_recv()
+        {
             self.apply(event)?;
         }
         Ok(())
@@ -384,43 +449,26 @@ impl Durable {
         self.buffered_since = None;
         let bytes = self.replay.buffered_bytes();
         let Some((first, entries)) = self.replay.take_batch() else { return };
-        self.in_flight.entries += entries.len();
-        self.in_flight.bytes += bytes;
-        self.in_flight.batches.push_back(Batch {
-            operations: self.replay.operations(),
-            entries: entries.len(),
-            bytes,
-        });
-        let Identity { id, token, .. } = self.identity;
-        self.host.propose(Command::Append { id, token, first, entries, then });
+        self.in_flight.push(Batch { operations: self.replay.operations(), entries: entries.len(), bytes });
+        self.propose(|id, token| Command::Append { id, token, first, entries, then });
+    }
+
+    fn propose(&self, command: impl FnOnce(InvocationId, FencingToken) -> Command) {
+        let Outside::Leader(leader) = &self.outside else { unreachable!("{ALONE}") };
+        leader.host.propose(command(self.identity.id, leader.token));
     }
 }
 
-fn read_failed(error: GetError<TablesError>) -> Stop {
+/// Why a verification never gets to where an attempt needs its leader.
+const ALONE: &str = "the instance is stopped where its record ends";
+
+fn unreadable(error: TablesError) -> Stop {
+    Stop::Host(format!("failed to read the state: {error}"))
+}
+
+fn read_failed(error: GetError<Stop>) -> Stop {
     match error {
         GetError::Make(error) => error.into(),
-        GetError::Read(error) => Stop::Host(format!("failed to read the state: {error}")),
-    }
-}
-
-fn random_stream(id: InvocationId, incarnation: Incarnation) -> ChaCha12Rng {
-    let mut hasher = blake3::Hasher::new_derive_key("relight 2025 random stream of an invocation");
-    hasher.update(&id.to_bytes());
-    hasher.update(&incarnation.0.to_be_bytes());
-    ChaCha12Rng::from_seed(*hasher.finalize().as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use relight_core::ids::{Lsn, PartitionKey};
-
-    #[test]
-    fn random_stream_belongs_to_one_life_of_one_invocation() {
-        let id = |unique| InvocationId { key: PartitionKey(1), unique };
-        let first = |id, incarnation| random_stream(id, incarnation).next_u64();
-        assert_eq!(first(id(1), Lsn(1)), first(id(1), Lsn(1)));
-        assert_ne!(first(id(1), Lsn(1)), first(id(1), Lsn(2)));
-        assert_ne!(first(id(1), Lsn(1)), first(id(2), Lsn(1)));
+        GetError::Read(stop) => stop,
     }
 }

@@ -21,6 +21,7 @@ use crate::{
         SLICE_TICKS_MAX,
     },
     log::Lines,
+    verify::Ahead,
 };
 
 /// Data of a store.
@@ -54,6 +55,9 @@ pub(crate) enum Stop {
     /// An inline run is over, and so is its instance; another attempt goes on.
     #[error("the attempt goes on in another instance")]
     StartOver,
+    /// A record is verified, and here it ends.
+    #[error("the record ends here")]
+    RecordEnds(Ahead),
     /// The host's fault, not the guest's.
     #[error("{0}")]
     Host(String),

@@ -62,6 +62,12 @@ pub const BUFFER_AGE_MAX: Duration = Duration::from_millis(10);
 pub const IN_FLIGHT_BYTES_MAX: usize = 1 << 20;
 pub const IN_FLIGHT_ENTRIES_MAX: usize = 1_000;
 
+/// Records that are verified at once: enough to use the machine, few enough to leave it to those who work.
+pub const REPLAYS_MAX: usize = 4;
+/// Running time of one replay, unless its handler may run less. The longest journal takes far less; what takes longer
+/// computes, and an operator waits for it.
+pub const REPLAY_RUNNING_MAX: Duration = Duration::from_secs(30);
+
 /// How long a waiting handler keeps its instance when nothing else is configured: most calls within a node answer
 /// faster.
 pub const LINGER_DEFAULT: Duration = Duration::from_millis(20);

@@ -9,7 +9,7 @@ use relight_core::{
     schema::Deployment,
 };
 use rustls::ClientConfig;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 use wasmtime::Engine;
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     effect,
     engine::{self, PoolSize},
     http,
-    limits::{INSTANCES_MAX, LINGER_DEFAULT, LINGER_OCCUPANCY_PERCENT, MEMORY_BYTES_CEILING},
+    limits::{INSTANCES_MAX, LINGER_DEFAULT, LINGER_OCCUPANCY_PERCENT, MEMORY_BYTES_CEILING, REPLAYS_MAX},
     slots::Slots,
     stats::{Counters, ExecutorStats},
     upload::{self, Checked, UploadError},
@@ -79,7 +79,7 @@ pub enum ExecutorError {
 
 /// Runs attempts of handlers and effects in WebAssembly instances.
 pub struct Executor {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl fmt::Debug for Executor {
@@ -98,13 +98,18 @@ pub(crate) struct Shared {
     pub tls: Arc<ClientConfig>,
     attempts: Arc<Slots>,
     effects: Arc<Slots>,
+    /// Records that may be verified now.
+    pub replays: Semaphore,
 }
 
 impl Executor {
     /// Guests run on `runtime`, whose timers and I/O MUST be enabled. It should be one that nothing urgent runs on.
     pub fn new(config: ExecutorConfig, runtime: Handle) -> Result<Arc<Self>, ExecutorError> {
-        let instances =
-            config.attempts_max.saturating_add(config.effects_max).saturating_add(DESCRIBE_INSTANCES);
+        let instances = config
+            .attempts_max
+            .saturating_add(config.effects_max)
+            .saturating_add(DESCRIBE_INSTANCES)
+            .saturating_add(REPLAYS_MAX);
         if instances > INSTANCES_MAX {
             return Err(ExecutorError::TooManyInstances { instances });
         }
@@ -134,6 +139,7 @@ impl Executor {
             tls: http::tls().map_err(ExecutorError::Tls)?,
             attempts: Slots::new(Work::Attempt, config.attempts_max),
             effects: Slots::new(Work::Effect, config.effects_max),
+            replays: Semaphore::new(REPLAYS_MAX),
             config,
         };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))

@@ -20,8 +20,8 @@ use relight_core::{
 use wasmtime::component::Component;
 
 pub use self::error::UploadError;
+use self::manifest::CheckedManifest;
 use crate::{
-    bindings::relight::handler::definition::Manifest,
     compile::blocking,
     deployments::Loaded,
     guest::{Guest, ended},
@@ -97,13 +97,13 @@ async fn accepted(
     digest: Digest,
     native: &Component,
     memory_bytes_max: u64,
-) -> Result<manifest::CheckedManifest, UploadError> {
+) -> Result<CheckedManifest, UploadError> {
     check_resources(native, memory_bytes_max)?;
     let loaded = shared
         .deployments
         .link(native)
         .map_err(|error| UploadError::Types { message: format!("{error:#}") })?;
-    let manifest = manifest::check(describe(shared, &loaded, memory_bytes_max).await?)?;
+    let manifest = describe(shared, &loaded, memory_bytes_max).await?;
     shared.deployments.keep(digest, loaded);
     Ok(manifest)
 }
@@ -157,17 +157,17 @@ fn check_resources(component: &Component, memory_bytes_max: u64) -> Result<(), U
 }
 
 /// Asks the component what it is, in an instance that can do nothing.
-async fn describe(
+pub(crate) async fn describe(
     shared: &Arc<Shared>,
     loaded: &Loaded,
     memory_bytes_max: u64,
-) -> Result<Manifest, UploadError> {
+) -> Result<CheckedManifest, UploadError> {
     // Guest code runs where guests run, whoever asks.
     let (engine, pre, shared) = (shared.engine.clone(), loaded.pre.clone(), shared.clone());
     let runtime = shared.runtime.clone();
     let describing = runtime.spawn(async move {
         let _live = shared.live_instance();
-        let mut store = Guest::store(&engine, memory_bytes_max, Lines::new(Source::Upload));
+        let mut store = Guest::store(&engine, memory_bytes_max, Lines::new(Source::Silent));
         store.set_hostcall_fuel(MANIFEST_BYTES_MAX);
         let described = match pre.instantiate_async(&mut store).await {
             Ok(instance) => instance.relight_handler_handler().call_describe(&mut store).await,
@@ -176,7 +176,7 @@ async fn describe(
         described.map_err(|error| ended(&error, store.data().lines.last_error()).message)
     });
     match describing.await {
-        Ok(Ok(manifest)) => Ok(manifest),
+        Ok(Ok(manifest)) => manifest::check(manifest),
         Ok(Err(message)) => Err(UploadError::Describe { message }),
         Err(error) => {
             Err(UploadError::Host { message: format!("failed to describe the component: {error}") })

@@ -123,6 +123,7 @@ impl From<Refusal> for Rejection {
             | Refusal::NotCompleted(_)
             | Refusal::NotStarted(_)
             | Refusal::UnknownDeployment(_)
+            | Refusal::JournalChanged(_)
             | Refusal::KindChanged { .. } => Self::Conflict(message),
         }
     }

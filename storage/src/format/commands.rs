@@ -3,8 +3,8 @@
 use relight_core::{
     Command, Entry, JournalItem, Message, Notification, Operation,
     command::{
-        AttachMode, AttemptError, AttemptErrorKind, Caller, EffectError, NewInvocation, Origin, Purge, Then,
-        Wait, WaitMode,
+        AttachMode, AttemptError, AttemptErrorKind, Caller, EffectError, NewInvocation, Onto, Origin, Purge,
+        Then, Wait, WaitMode,
     },
     journal::{Call, NotificationKind},
     tables::{TimerKey, TimerKind},
@@ -33,7 +33,7 @@ stored_enum!(Command {
     15 => SendSignal { request, to, name, outcome },
     16 => CompletePromise { request, workflow, name, outcome },
     17 => Pause { request, id },
-    18 => Resume { request, id, deployment },
+    18 => Resume { request, id, onto },
     19 => Purge { request, id, what },
     20 => RunFailed { id, token, operations, name, error, retry },
 });
@@ -131,6 +131,7 @@ stored_enum!(AttachMode {
 
 stored_struct! {
     Wait { operations, mode, handles }
+    Onto { deployment, incarnation, items }
     AttemptError { kind, message, index, retry_after }
     EffectError { message, retry_after }
     NewInvocation { id, target, input, headers, idempotency_key, due, origin }

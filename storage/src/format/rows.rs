@@ -78,6 +78,7 @@ stored_enum!(Refusal {
     10 => NotAWorkflow(name),
     11 => TooManySignals(id),
     12 => UnknownDeployment(id),
+    13 => JournalChanged(id),
 });
 
 stored_struct! {

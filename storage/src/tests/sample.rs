@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use relight_core::{
     action::Refusal,
     command::{
-        AttachMode, AttemptError, AttemptErrorKind, Caller, EffectError, NewInvocation, Origin, Purge, Then,
-        Wait, WaitMode,
+        AttachMode, AttemptError, AttemptErrorKind, Caller, EffectError, NewInvocation, Onto, Origin, Purge,
+        Then, Wait, WaitMode,
     },
     journal::{Call, NotificationKind},
     retry::{OnExhausted, RetryPolicy},
@@ -225,6 +225,7 @@ sample_struct! {
         id, digest, size_bytes, created_at, allow_http, env, memory_bytes_max, services, effects, sdk, metadata,
     }
     Wait { operations, mode, handles }
+    Onto { deployment, incarnation, items }
     AttemptError { kind, message, index, retry_after }
     EffectError { message, retry_after }
     NewInvocation { id, target, input, headers, idempotency_key, due, origin }
@@ -279,6 +280,7 @@ sample_enum! {
         UnknownTarget(target), PayloadDiffers(key), UnknownInvocation(id), AlreadyCompleted(id),
         UnknownAwakeable { id, index }, KindChanged { name, deployed }, NotCompleted(id), NotStarted(id),
         PromiseCompleted { workflow, name }, NotAWorkflow(name), TooManySignals(id), UnknownDeployment(id),
+        JournalChanged(id),
     }
     Operation {
         Input { headers, body }, GetState { key, value }, StateKeys { keys }, SetState { key, value },
@@ -301,7 +303,7 @@ sample_enum! {
         EffectFailed { id, incarnation, index, token, error }, TimerFired { timer },
         Deliver { source, first, messages }, TruncateOutbox { destination, upto },
         SendSignal { request, to, name, outcome }, CompletePromise { request, workflow, name, outcome },
-        Pause { request, id }, Resume { request, id, deployment }, Purge { request, id, what },
+        Pause { request, id }, Resume { request, id, onto }, Purge { request, id, what },
         RunFailed { id, token, operations, name, error, retry },
     }
     Row {

@@ -3,8 +3,8 @@
 use super::Transition;
 use crate::{
     action::{Answer, Refusal},
-    command::Purge,
-    ids::{DeploymentId, InvocationId},
+    command::{Onto, Purge},
+    ids::InvocationId,
     tables::{JournalSize, Prefix, ReadTablesExt, Status, Tables, TablesError, TimerKey, TimerKind},
 };
 
@@ -25,11 +25,7 @@ impl<T: Tables> Transition<'_, T> {
     }
 
     /// Starts an attempt now, unless one runs and stays on its deployment.
-    pub(super) fn resume(
-        &mut self,
-        id: InvocationId,
-        deployment: Option<DeploymentId>,
-    ) -> Result<Answer, TablesError> {
+    pub(super) fn resume(&mut self, id: InvocationId, onto: Option<Onto>) -> Result<Answer, TablesError> {
         let Some(mut invocation) = self.tables.invocation(id)? else {
             return Ok(Self::unknown(id));
         };
@@ -40,15 +36,18 @@ impl<T: Tables> Transition<'_, T> {
             }
             Status::Invoked { .. } | Status::Suspended { .. } | Status::Paused { .. } => {}
         }
-        if let Some(deployment) = deployment {
+        let mut moves = false;
+        if let Some(Onto { deployment, incarnation, items }) = onto {
             let known = self.tables.deployment(deployment)?;
             if known.is_none_or(|row| !row.services.contains(&invocation.target.service)) {
                 return Ok(Answer::Refused(Refusal::UnknownDeployment(deployment)));
             }
-        }
-        let moves = deployment.is_some() && deployment != invocation.deployment;
-        if moves {
-            invocation.deployment = deployment;
+            moves = invocation.deployment != Some(deployment);
+            let replayed = (incarnation, items) == (invocation.incarnation, invocation.journal.items);
+            if moves && !replayed {
+                return Ok(Answer::Refused(Refusal::JournalChanged(id)));
+            }
+            invocation.deployment = Some(deployment);
         }
         if moves || invocation.attempt().is_none() {
             invocation.failures = 0;

@@ -1,18 +1,13 @@
-//! Whether an operation is the recorded one, and in which words to say that it is not.
+//! Whether an operation is the recorded one, and what to say when it is not.
 
 use std::fmt;
 
+use super::describe::{Part, describe, describe_wait, quote, quote_both};
 use crate::{
     command::WaitMode,
     ids::EntryIndex,
     journal::{Call, Operation},
-    value::Due,
 };
-
-/// Characters of a user's name or key that a report shows; names may be long, reports are read by people.
-const QUOTE_CHARS_MAX: usize = 100;
-/// Handles of a wait that a report shows.
-const HANDLES_SHOWN_MAX: usize = 8;
 
 /// Replay asked for something else than the journal holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,16 +35,22 @@ impl std::error::Error for Mismatch {}
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { index, recorded, got } = self;
-        write!(f, "journal mismatch at index {index}: ")?;
+        write!(f, "journal mismatch at entry {index}: the journal recorded {recorded}, the handler now ")?;
         match got {
-            Got::Operation(got) => write!(f, "recorded {recorded}, got {got}"),
-            Got::Wait(handles) => write!(
-                f,
-                "the handler waits for {handles}, which nothing answers, but the journal goes on with {recorded}"
-            ),
-            Got::Return(outcome) => {
-                write!(f, "the handler returned {outcome}, but the journal goes on with {recorded}")
-            }
+            Got::Operation(got) => write!(f, "asks for {got}"),
+            Got::Wait(handles) => write!(f, "waits for {handles}, which has no answer there"),
+            Got::Return(outcome) => write!(f, "returns {outcome}"),
+        }
+    }
+}
+
+/// A noun phrase, like the recorded operation.
+impl fmt::Display for Got {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operation(got) => f.write_str(got),
+            Self::Wait(handles) => write!(f, "a wait for {handles}, which has no answer there"),
+            Self::Return(outcome) => write!(f, "a return of {outcome}"),
         }
     }
 }
@@ -61,45 +62,58 @@ impl Mismatch {
         mode: WaitMode,
         handles: &[EntryIndex],
     ) -> Self {
-        let mode = match (mode, handles) {
-            (_, [_]) => "handle",
-            (WaitMode::Any, _) => "any of the handles",
-            (WaitMode::All, _) => "all of the handles",
-        };
-        let mut list =
-            handles.iter().take(HANDLES_SHOWN_MAX).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        if HANDLES_SHOWN_MAX < handles.len() {
-            list.push_str(", …");
-        }
-        Self { index, recorded: describe(recorded), got: Got::Wait(format!("{mode} {list}")) }
+        Self { index, recorded: describe(recorded), got: Got::Wait(describe_wait(mode, handles)) }
     }
 
     pub(super) fn finish(index: EntryIndex, recorded: &Operation, output: &Operation) -> Self {
-        let outcome = match output {
-            Operation::Output { outcome: Err(failure) } => {
-                format!("the failure {}", quote(&failure.to_string()))
-            }
-            _ => "a result".to_owned(),
-        };
-        Self { index, recorded: describe(recorded), got: Got::Return(outcome) }
+        Self { index, recorded: describe(recorded), got: Got::Return(returned(output).unwrap_or_default()) }
     }
 }
 
 /// Whether replay may go on with `got` in place of `recorded`.
 pub(super) fn same(index: EntryIndex, recorded: &Operation, got: &Operation) -> Result<(), Mismatch> {
     let Some(difference) = difference(recorded, got) else { return Ok(()) };
-    let (recorded, mut got) = (describe(recorded), describe(got));
-    if recorded == got {
-        got = format!("it with another {difference}");
+    let Difference { part, texts } = difference;
+    let mut recorded_text = describe(recorded);
+    let mut got_text = returned(got).unwrap_or_else(|| describe(got));
+    // What is written in the words for the operation itself needs no repetition.
+    if recorded_text == describe(got) {
+        match texts {
+            Some((recorded, got)) => {
+                recorded_text.push_str(&format!(" with the {part} {recorded}"));
+                got_text.push_str(&format!(" with the {part} {got}"));
+            }
+            None => got_text = format!("it with another {part}"),
+        }
     }
-    Err(Mismatch { index, recorded, got: Got::Operation(got) })
+    let got = match got {
+        Operation::Output { .. } => Got::Return(got_text),
+        _ => Got::Operation(got_text),
+    };
+    Err(Mismatch { index, recorded: recorded_text, got })
+}
+
+/// What a handler returns, in words that follow "returns"; `None` for what is no output.
+fn returned(operation: &Operation) -> Option<String> {
+    match operation {
+        Operation::Output { outcome: Ok(_) } => Some("a result".to_owned()),
+        Operation::Output { outcome: Err(failure) } => {
+            Some(format!("the failure {}", quote(&failure.to_string())))
+        }
+        _ => None,
+    }
 }
 
 /// The first part that differs.
-///
-/// Not compared: what the host has answered (values and keys of state, ids of callees), and policies that do not change what the
-/// operation is (retry and time-out of an effect; the recorded ones rule).
-fn difference(recorded: &Operation, got: &Operation) -> Option<&'static str> {
+struct Difference {
+    part: &'static str,
+    /// Recorded and got; `None` where that is no text.
+    texts: Option<(String, String)>,
+}
+
+/// Not compared: what the host has answered (values and keys of state, ids of callees), and policies that do not change
+/// what the operation is (retry and time-out of an effect; the recorded ones rule).
+fn difference(recorded: &Operation, got: &Operation) -> Option<Difference> {
     use Operation as Op;
     match (recorded, got) {
         (Op::GetState { key, .. }, Op::GetState { key: got, .. }) => differs("key", key, got),
@@ -141,73 +155,18 @@ fn difference(recorded: &Operation, got: &Operation) -> Option<&'static str> {
         | (Op::PeekOutput { id }, Op::PeekOutput { id: got })
         | (Op::CancelInvocation { id }, Op::CancelInvocation { id: got }) => differs("id", id, got),
         (Op::Output { outcome }, Op::Output { outcome: got }) => differs("value", outcome, got),
-        _ => Some("kind"),
+        _ => Some(Difference { part: "kind", texts: None }),
     }
 }
 
-fn call_difference(recorded: &Call, got: &Call) -> Option<&'static str> {
+fn call_difference(recorded: &Call, got: &Call) -> Option<Difference> {
     differs("target", &recorded.target, &got.target)
         .or_else(|| differs("name", &recorded.name, &got.name))
         .or_else(|| differs("idempotency key", &recorded.idempotency_key, &got.idempotency_key))
         .or_else(|| differs("input", &recorded.input, &got.input))
-        .or_else(|| differs("list of headers", &recorded.headers, &got.headers))
+        .or_else(|| differs("headers", &recorded.headers, &got.headers))
 }
 
-fn differs<T: PartialEq>(part: &'static str, recorded: &T, got: &T) -> Option<&'static str> {
-    (recorded != got).then_some(part)
-}
-
-fn describe(operation: &Operation) -> String {
-    let kind = operation.kind();
-    match operation {
-        Operation::Input { .. }
-        | Operation::StateKeys { .. }
-        | Operation::ClearAllState
-        | Operation::Awakeable => kind.to_owned(),
-        Operation::GetState { key, .. } | Operation::SetState { key, .. } | Operation::ClearState { key } => {
-            format!("{kind} {}", quote(key))
-        }
-        Operation::Call(call) => describe_call(kind, call),
-        Operation::Send { call, due } => format!("{}{}", describe_call(kind, call), describe_due(*due)),
-        Operation::Timer { due, name } => format!("{kind}{}{}", describe_due(*due), describe_name(name)),
-        Operation::Effect { name, .. } => format!("{kind} {}", quote(name)),
-        Operation::ResolveAwakeable { id, .. } => format!("{kind} `{id}`"),
-        Operation::Signal { name }
-        | Operation::Promise { name }
-        | Operation::PromisePeek { name }
-        | Operation::PromiseComplete { name, .. }
-        | Operation::Run { name, .. } => format!("{kind} {}", quote(name)),
-        Operation::SendSignal { to, name, .. } => format!("{kind} {} to `{to}`", quote(name)),
-        Operation::Attach { id } | Operation::PeekOutput { id } | Operation::CancelInvocation { id } => {
-            format!("{kind} `{id}`")
-        }
-        Operation::CancelDelivered => "the delivery of a cancellation".to_owned(),
-        Operation::Output { outcome: Ok(_) } => "the result of the handler".to_owned(),
-        Operation::Output { outcome: Err(failure) } => {
-            format!("the failure {} of the handler", quote(&failure.to_string()))
-        }
-    }
-}
-
-fn describe_call(kind: &str, call: &Call) -> String {
-    format!("{kind} {}{}", quote(&call.target.to_string()), describe_name(&call.name))
-}
-
-fn describe_name(name: &Option<String>) -> String {
-    name.as_ref().map_or_else(String::new, |name| format!(" named {}", quote(name)))
-}
-
-fn describe_due(due: Due) -> String {
-    match due {
-        Due::Now => String::new(),
-        Due::At(instant) => format!(" at {} ms since the epoch", instant.0),
-        Due::After(duration) => format!(" after {} ms", duration.0),
-    }
-}
-
-fn quote(text: &str) -> String {
-    match text.char_indices().nth(QUOTE_CHARS_MAX) {
-        Some((end, _)) => format!("`{}…`", &text[..end]),
-        None => format!("`{text}`"),
-    }
+fn differs<T: Part>(part: &'static str, recorded: &T, got: &T) -> Option<Difference> {
+    (recorded != got).then(|| Difference { part, texts: quote_both(recorded, got) })
 }

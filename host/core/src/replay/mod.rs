@@ -2,12 +2,13 @@
 //!
 //! [`Replay`] is the cursor between a guest's host functions and the log. It compares operations with the recorded
 //! ones, buffers new ones, and answers waits, so that everything a guest observes is a function of the journal.
-//! Comparison is in `compare.rs`, waits are in `waiting.rs`, the overlay over the state view in `state.rs`, limits in `limit.rs`.
+//! Comparison is in `compare.rs`, its words are in `describe.rs`, waits are in `waiting.rs`, the overlay over the state view in `state.rs`, limits in `limit.rs`.
 //!
 //! What does not live here: clocks, when to flush a batch, how long to linger at a wait, ids of callees, and the
 //! random stream: those are the executor's.
 
 mod compare;
+mod describe;
 mod error;
 mod limit;
 mod state;
@@ -21,6 +22,7 @@ use bytes::Bytes;
 
 pub use self::{
     compare::{Got, Mismatch},
+    describe::{describe, describe_wait},
     error::{Damaged, GetError, MakeError, WaitError},
     limit::LimitExceeded,
 };

@@ -1,13 +1,13 @@
 //! The verbs of scripts. A label stands for an invocation; times are milliseconds.
 //!
 //! ```text
-//! lead EPOCH                                  deploy
+//! lead EPOCH                                  deploy [DEPLOYMENT]
 //! invoke LABEL TARGET [ik=KEY] [in=TEXT] [due=AT]
 //! append LABEL [@ATTEMPT] [first=N] OP; OP…   suspend LABEL any|all I,J
 //! failed LABEL mismatch|retry|host TEXT       effect LABEL I done|failed|terminal TEXT
 //! resolve LABEL I TEXT                        cancel LABEL       kill LABEL
 //! signal LABEL NAME TEXT                      promise KEY NAME TEXT           (of `Flow`)
-//! pause LABEL   resume LABEL   resume-on LABEL DEPLOYMENT   purge LABEL   purge-journal LABEL
+//! pause LABEL   resume LABEL   resume-on LABEL DEPLOYMENT [ITEMS]   purge LABEL   purge-journal LABEL
 //! run-failed LABEL NAME TEXT [attempts=N]
 //! tick MS                                     fire               (every timer that is due)
 //! deliver FIRST complete LABEL I TEXT         truncate UPTO      again REQUEST LABEL TARGET
@@ -18,8 +18,8 @@ use relight_core::{
     Handler, HandlerMode, Incarnation, InvocationId, LeaderEpoch, Lsn, Operation, PartitionId, RequestId,
     Revision, Service, ServiceKind, Target, Timestamp, Value,
     command::{
-        AttemptError, AttemptErrorKind, Caller, EffectError, Message, NewInvocation, Origin, Purge, Then,
-        Wait, WaitMode,
+        AttemptError, AttemptErrorKind, Caller, EffectError, Message, NewInvocation, Onto, Origin, Purge,
+        Then, Wait, WaitMode,
     },
     journal::Call,
     placement::workflow_id,
@@ -41,7 +41,11 @@ pub fn parse(world: &mut World, line: &str) -> Vec<Command> {
     let command = match verb {
         "lead" => Command::AnnounceLeader { epoch: LeaderEpoch(number(words[0])) },
         "deploy" => {
-            let (deployment, services) = schema();
+            let (mut deployment, mut services) = schema();
+            if let Some(id) = words.first() {
+                deployment.id = DeploymentId(u128::from(number(id)));
+                services.iter_mut().for_each(|service| service.deployment = deployment.id);
+            }
             Command::Deploy { request: request(world), deployment, services }
         }
         "invoke" => {
@@ -74,12 +78,8 @@ pub fn parse(world: &mut World, line: &str) -> Vec<Command> {
             outcome: Ok(words[2].to_owned().into()),
         },
         "pause" => Command::Pause { request: request(world), id: world.id(words[0]) },
-        "resume" => Command::Resume { request: request(world), id: world.id(words[0]), deployment: None },
-        "resume-on" => Command::Resume {
-            request: request(world),
-            id: world.id(words[0]),
-            deployment: Some(DeploymentId(u128::from(number(words[1])))),
-        },
+        "resume" => Command::Resume { request: request(world), id: world.id(words[0]), onto: None },
+        "resume-on" => resume_on(request(world), world, &words),
         "purge" => {
             Command::Purge { request: request(world), id: world.id(words[0]), what: Purge::Invocation }
         }
@@ -104,6 +104,15 @@ pub fn parse(world: &mut World, line: &str) -> Vec<Command> {
         other => panic!("unknown verb `{other}`"),
     };
     vec![command]
+}
+
+fn resume_on(request: RequestId, world: &mut World, words: &[&str]) -> Command {
+    let id = world.id(words[0]);
+    let row = world.tables().invocation(id).expect("readable").expect("only what exists moves");
+    let items = words.get(2).map_or(row.journal.items, |items| number(items) as u32);
+    let deployment = DeploymentId(u128::from(number(words[1])));
+    let onto = Onto { deployment, incarnation: row.incarnation, items };
+    Command::Resume { request, id, onto: Some(onto) }
 }
 
 fn number(text: &str) -> u64 {

@@ -29,7 +29,7 @@ const RESERVED_NAMES: [&str; 1] = ["openapi"];
 
 /// A manifest without mistakes.
 #[derive(Debug)]
-pub(super) struct CheckedManifest {
+pub(crate) struct CheckedManifest {
     pub sdk: String,
     pub services: Vec<Service>,
     pub effects: Vec<EffectDef>,

@@ -155,7 +155,9 @@ async fn journal_of_another_handler_is_a_mismatch() {
     life.start(&rig);
     let error = Life::error(life.end(&rig).await, AttemptErrorKind::JournalMismatch);
     assert_eq!(error.index, Some(EntryIndex(1)));
-    assert!(error.message.contains("recorded call") && error.message.contains("got"), "{}", error.message);
+    let expected =
+        "the journal recorded a call of `Greeter/greet`, the handler now asks for a read of the state";
+    assert!(error.message.contains(expected), "{}", error.message);
 }
 
 #[tokio::test]
@@ -169,7 +171,7 @@ async fn return_while_operations_remain_is_a_mismatch() {
     life.target.handler = "greet".into();
     life.start(&rig);
     let error = Life::error(life.end(&rig).await, AttemptErrorKind::JournalMismatch);
-    assert!(error.message.contains("the handler returned"), "{}", error.message);
+    assert!(error.message.contains("the handler now returns a result"), "{}", error.message);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod effects;
 mod hostile;
 mod operations;
 mod peer;
+mod replays;
 mod rig;
 mod runs;
 mod uploads;

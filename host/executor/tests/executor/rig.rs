@@ -23,11 +23,11 @@ use relight_core::{
     runner::{
         Attempt, AttemptEvent, AttemptStart, EffectStart, Host, InvocationInfo, Runner, StateView, Work,
     },
-    schema::{Deployment, HandlerMode, Policies},
+    schema::{Deployment, HandlerMode, Policies, ServiceKind},
     tables::TablesError,
     value::DurationMs,
 };
-use relight_executor::{Checked, CompileLimits, CompileWorker, Executor, ExecutorConfig};
+use relight_executor::{Checked, CompileLimits, CompileWorker, Executor, ExecutorConfig, Recorded};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 /// Longer than anything here takes, on a machine that does other things, too.
@@ -421,6 +421,24 @@ impl Life {
     /// Records what the state machine records by itself.
     pub fn record(&mut self, operation: Operation) {
         self.journal.push(JournalItem::Operation(Entry { made_at: now(), operation }));
+    }
+
+    /// What a replay needs. Only virtual objects have a key here.
+    pub fn recorded(&self) -> Recorded {
+        let keyed = self.target.key.is_some();
+        Recorded {
+            id: self.id,
+            incarnation: Lsn(3),
+            target: self.target.clone(),
+            kind: if keyed { ServiceKind::VirtualObject } else { ServiceKind::Service },
+            mode: self.mode,
+            idempotency_key: None,
+            invoked_by: None,
+            created_at: Timestamp(1),
+            started_at: Timestamp(1),
+            abort_timeout: self.abort_timeout,
+            journal: self.journal.clone(),
+        }
     }
 
     /// Applies proposals until the journal has so many operations.

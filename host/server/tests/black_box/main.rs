@@ -17,3 +17,4 @@ mod ledger;
 mod starting;
 mod support;
 mod suspension;
+mod upgrades;

@@ -7,7 +7,8 @@ fn another_kind_is_a_mismatch() {
     let mut replay = replay([op(Operation::Call(call("7")))]);
     check_mismatch(
         replay.make(START, timer(5000)),
-        "journal mismatch at index 1: recorded call `Ticket/7/reserve`, got timer after 5000 ms",
+        "journal mismatch at entry 1: the journal recorded a call of `Ticket/7/reserve`, the handler now asks for a sleep \
+         of 5 s",
     );
 }
 
@@ -23,62 +24,89 @@ fn every_compared_part_is_named_when_it_differs() {
         id: AwakeableId { invocation: call("7").callee, incarnation: Lsn(1), index: EntryIndex(1) },
         outcome,
     };
-    for (recorded, got, expected) in [
-        (timer(1), timer(2), "recorded timer after 1 ms, got timer after 2 ms"),
+    for (recorded, got, expected_recorded, expected_got) in [
+        (timer(1), timer(2), "a sleep of 1 ms", "a sleep of 2 ms"),
         (
             timer(1),
             Operation::Timer { due: Due::At(Timestamp(9)), name: Some("n".into()) },
-            "recorded timer after 1 ms, got timer at 9 ms since the epoch named `n`",
+            "a sleep of 1 ms",
+            "a sleep until 1970-01-01T00:00:00.009Z named `n`",
         ),
-        (set("k", "v"), set("l", "v"), "recorded set-state `k`, got set-state `l`"),
-        (set("k", "v"), set("k", "w"), "recorded set-state `k`, got it with another value"),
-        (effect("charge", "1"), effect("charge", "2"), "recorded effect `charge`, got it with another input"),
-        (effect("charge", "1"), effect("refund", "1"), "recorded effect `charge`, got effect `refund`"),
+        (set("k", "v"), set("l", "v"), "a write of the state `k`", "a write of the state `l`"),
+        (
+            set("k", "v"),
+            set("k", "w"),
+            "a write of the state `k` with the value `v`",
+            "a write of the state `k` with the value `w`",
+        ),
+        (
+            effect("charge", "1"),
+            effect("charge", "2"),
+            "the effect `charge` with the input `1`",
+            "the effect `charge` with the input `2`",
+        ),
+        (effect("charge", "1"), effect("refund", "1"), "the effect `charge`", "the effect `refund`"),
         (
             base(),
             with(|call| call.target.key = Some("8".into())),
-            "recorded call `Ticket/7/reserve`, got call `Ticket/8/reserve`",
+            "a call of `Ticket/7/reserve`",
+            "a call of `Ticket/8/reserve`",
         ),
         (
             base(),
             with(|call| call.name = Some("n".into())),
-            "recorded call `Ticket/7/reserve`, got call `Ticket/7/reserve` named `n`",
+            "a call of `Ticket/7/reserve`",
+            "a call of `Ticket/7/reserve` named `n`",
         ),
         (
             base(),
             with(|call| call.idempotency_key = Some("k".into())),
-            "recorded call `Ticket/7/reserve`, got it with another idempotency key",
+            "a call of `Ticket/7/reserve` with the idempotency key ``",
+            "a call of `Ticket/7/reserve` with the idempotency key `k`",
         ),
         (
             base(),
             with(|call| call.input = Bytes::new()),
-            "recorded call `Ticket/7/reserve`, got it with another input",
+            "a call of `Ticket/7/reserve` with the input `{}`",
+            "a call of `Ticket/7/reserve` with the input ``",
+        ),
+        (
+            base(),
+            with(|call| call.input = Bytes::from_static(&[0xff])),
+            "a call of `Ticket/7/reserve`",
+            "it with another input",
         ),
         (
             base(),
             with(|call| call.headers.push(("a".into(), "b".into()))),
-            "recorded call `Ticket/7/reserve`, got it with another list of headers",
+            "a call of `Ticket/7/reserve` with the headers ``",
+            "a call of `Ticket/7/reserve` with the headers `a: b`",
         ),
         (
             Operation::Send { call: call("7"), due: Due::Now },
             Operation::Send { call: call("7"), due: Due::After(DurationMs(3)) },
-            "recorded send `Ticket/7/reserve`, got send `Ticket/7/reserve` after 3 ms",
+            "a send to `Ticket/7/reserve`",
+            "a send to `Ticket/7/reserve` after 3 ms",
         ),
-        (Operation::ClearAllState, Operation::Awakeable, "recorded clear-all-state, got awakeable"),
+        (Operation::ClearAllState, Operation::Awakeable, "a removal of all state", "an awakeable"),
         (
             Operation::ClearState { key: "k".repeat(200) },
             Operation::Awakeable,
-            &format!("recorded clear-state `{}…`, got awakeable", "k".repeat(100)),
+            &format!("a removal of the state `{}…`", "k".repeat(100)),
+            "an awakeable",
         ),
         (
             awakeable(Ok(Bytes::new())),
             awakeable(Err(Failure::cancelled())),
-            "recorded resolve-awakeable \
-             `sign_1AAAAAAAAAAcAAAAAAAAAAAAAAAAAAAAHAAAAAAAAAAEAAAAB`, got it with another value",
+            "a value for the awakeable `sign_1AAAAAAAAAAcAAAAAAAAAAAAAAAAAAAAHAAAAAAAAAAEAAAAB`",
+            "a failure for the awakeable `sign_1AAAAAAAAAAcAAAAAAAAAAAAAAAAAAAAHAAAAAAAAAAEAAAAB`",
         ),
     ] {
         let mut replay = replay([op(recorded)]);
-        check_mismatch(replay.make(START, got), &format!("journal mismatch at index 1: {expected}"));
+        let expected = format!(
+            "journal mismatch at entry 1: the journal recorded {expected_recorded}, the handler now asks for {expected_got}"
+        );
+        check_mismatch(replay.make(START, got), &expected);
     }
 }
 
@@ -98,9 +126,17 @@ fn retry_and_timeout_of_an_effect_may_change() {
 fn a_state_read_in_place_of_another_operation_is_a_mismatch() {
     let mut replay = replay([op(timer(1))]);
     let read = replay.get_state(START, "cart", || Ok::<_, Infallible>(None));
-    check_mismatch(read, "journal mismatch at index 1: recorded timer after 1 ms, got get-state `cart`");
+    check_mismatch(
+        read,
+        "journal mismatch at entry 1: the journal recorded a sleep of 1 ms, the handler now asks for a read of the state \
+         `cart`",
+    );
     let read = replay.state_keys(START, || Ok::<_, Infallible>(Vec::new()));
-    check_mismatch(read, "journal mismatch at index 1: recorded timer after 1 ms, got state-keys");
+    check_mismatch(
+        read,
+        "journal mismatch at entry 1: the journal recorded a sleep of 1 ms, the handler now asks for a list of the keys of \
+         the state",
+    );
 }
 
 #[test]
@@ -108,13 +144,12 @@ fn returning_while_operations_remain_is_a_mismatch() {
     let journal = || [op(Operation::Call(call("7")))];
     check_mismatch(
         replay(journal()).finish(START, Ok(Bytes::new())),
-        "journal mismatch at index 1: the handler returned a result, but the journal goes on with call \
-         `Ticket/7/reserve`",
+        "journal mismatch at entry 1: the journal recorded a call of `Ticket/7/reserve`, the handler now returns a result",
     );
     check_mismatch(
         replay(journal()).finish(START, Err(Failure::new(404, "no such ticket"))),
-        "journal mismatch at index 1: the handler returned the failure `[404] no such ticket`, but the journal goes \
-         on with call `Ticket/7/reserve`",
+        "journal mismatch at entry 1: the journal recorded a call of `Ticket/7/reserve`, the handler now returns the \
+         failure `[404] no such ticket`",
     );
 }
 
@@ -124,11 +159,12 @@ fn another_result_is_a_mismatch() {
     assert_eq!(replay(journal()).finish(START, Ok(Bytes::from_static(b"1"))), Ok(()));
     check_mismatch(
         replay(journal()).finish(START, Ok(Bytes::from_static(b"2"))),
-        "journal mismatch at index 1: recorded the result of the handler, got it with another value",
+        "journal mismatch at entry 1: the journal recorded the handler's result with the value `1`, the handler now returns a \
+         result with the value `2`",
     );
     check_mismatch(
         replay(journal()).make(START, timer(1)),
-        "journal mismatch at index 1: recorded the result of the handler, got timer after 1 ms",
+        "journal mismatch at entry 1: the journal recorded the handler's result, the handler now asks for a sleep of 1 ms",
     );
 }
 
@@ -139,19 +175,19 @@ fn a_wait_that_the_record_does_not_answer_is_a_mismatch() {
     // The completion stands behind the timer that comes next.
     check_mismatch(
         wait_any(&mut replay, &[1]),
-        "journal mismatch at index 2: the handler waits for handle 1, which nothing answers, but the journal goes on \
-         with timer after 2 ms",
+        "journal mismatch at entry 2: the journal recorded a sleep of 2 ms, the handler now waits for entry 1, which has no \
+         answer there",
     );
     make(&mut replay, timer(2));
     assert_eq!(wait_any(&mut replay, &[1, 2]), Ok(ready(1)));
     check_mismatch(
         wait_all(&mut replay, &[1, 2]),
-        "journal mismatch at index 3: the handler waits for all of the handles 1, 2, which nothing answers, but the \
-         journal goes on with set-state `k`",
+        "journal mismatch at entry 3: the journal recorded a write of the state `k`, the handler now waits for all of the \
+         entries 1, 2, which has no answer there",
     );
     check_mismatch(
         wait_any(&mut replay, &[2; 9]),
-        "journal mismatch at index 3: the handler waits for any of the handles 2, 2, 2, 2, 2, 2, 2, 2, …, which \
-         nothing answers, but the journal goes on with set-state `k`",
+        "journal mismatch at entry 3: the journal recorded a write of the state `k`, the handler now waits for any of the \
+         entries 2, 2, 2, 2, 2, 2, 2, 2, …, which has no answer there",
     );
 }

@@ -111,14 +111,16 @@ fn a_recorded_delivery_is_compared() {
     make(&mut ignored, timer(1));
     check_mismatch(
         ignored.make(START, timer(2)),
-        "journal mismatch at index 2: recorded the delivery of a cancellation, got timer after 2 ms",
+        "journal mismatch at entry 2: the journal recorded the delivery of a cancellation, the handler now asks for a sleep \
+         of 2 ms",
     );
 
     let mut too_early = replay([op(timer(1)), note(cancelled(6)), op(timer(2))]);
     make(&mut too_early, timer(1));
     check_mismatch(
         wait_any(&mut too_early, &[1]),
-        "journal mismatch at index 2: recorded timer after 2 ms, got the delivery of a cancellation",
+        "journal mismatch at entry 2: the journal recorded a sleep of 2 ms, the handler now asks for the delivery of a \
+         cancellation",
     );
 }
 
