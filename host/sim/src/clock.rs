@@ -1,6 +1,9 @@
 //! Time: the wall clock, which jumps, the monotonic clock, which does not, and durable time made of both.
 
+use std::time::Duration;
+
 use relight_core::Timestamp;
+use tokio::time::Instant;
 
 /// How far the wall clock may fall behind durable time. Outcomes of requests are kept for 10 minutes more than doors
 /// retry, for clocks that disagree; a clock that disagrees more breaks no promise.
@@ -10,11 +13,13 @@ pub const BEHIND_MAX_MS: u64 = 8 * 60_000;
 pub struct Clock {
     pub wall: u64,
     pub monotonic: u64,
+    /// What the leader takes for the start of the monotonic clock.
+    base: Instant,
 }
 
 impl Clock {
     pub fn new() -> Self {
-        Self { wall: 1_700_000_000_000, monotonic: 0 }
+        Self { wall: 1_700_000_000_000, monotonic: 0, base: Instant::now() }
     }
 
     pub fn advance(&mut self, ms: u64) {
@@ -24,6 +29,11 @@ impl Clock {
 
     pub fn now(&self) -> Timestamp {
         Timestamp(self.wall)
+    }
+
+    /// The monotonic clock, as the leader has it. Only differences between two of them mean anything.
+    pub fn instant(&self) -> Instant {
+        self.base + Duration::from_millis(self.monotonic)
     }
 }
 

@@ -2,14 +2,16 @@
 //! say.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use relight_core::tables::{Key, Row, Status};
+use relight_core::tables::{Key, Row, Status, TimerKey, TimerKind};
 use relight_core::value::ObjectKey;
-use relight_core::{InvocationId, PartitionId, Timestamp};
+use relight_core::{InvocationId, Timestamp};
 
 use crate::check;
 use crate::oracle::Violation;
-use crate::program::{COUNTER, FLEETING, SCRATCH};
+use crate::part::Role;
+use crate::program::{COUNTER, FLEETING, FLOW, SCRATCH, WILD};
 use crate::world::{PARTITIONS, World};
 
 /// Rounds in which everything does all it can. A run needs some hundred; one that needs more never ends.
@@ -43,7 +45,7 @@ impl World {
                 self.clock.advance(1 + due.since(now).0);
                 continue;
             }
-            self.kill_paused();
+            self.unblock()?;
             if self.client.open_count() == 0 {
                 return Ok(());
             }
@@ -53,11 +55,7 @@ impl World {
 
     fn forgotten(&self) -> Result<(), Violation> {
         for part in &self.node.as_ref().expect("the node is up").parts {
-            let kept = part
-                .tables
-                .rows()
-                .iter()
-                .find(|(key, _)| matches!(key, Key::Invocation(_) | Key::Journal(..) | Key::Timer(_)));
+            let kept = part.tables.rows().iter().find(|(key, _)| must_be_gone(key));
             if let Some((key, row)) = kept {
                 return Err(Violation(format!("{key:?} is kept for ever: {row:?}")));
             }
@@ -65,8 +63,32 @@ impl World {
         Ok(())
     }
 
-    fn next_due(&mut self, p: usize, purges: bool) -> Option<Timestamp> {
-        self.leader(p).and_then(|leader| leader.next_due(purges))
+    /// When the next timer is due that somebody waits for, or the next at all.
+    fn next_due(&self, p: usize, purges: bool) -> Option<Timestamp> {
+        let part = &self.node.as_ref().expect("the node is up").parts[p];
+        let timers = part.tables.rows().keys().filter_map(|key| match key {
+            Key::Timer(timer) => Some(timer),
+            _ => None,
+        });
+        let counts = |timer: &&TimerKey| {
+            purges
+                || !matches!(
+                    timer.kind,
+                    TimerKind::Purge | TimerKind::PurgeJournal | TimerKind::PurgeWorkflow
+                )
+        };
+        timers.into_iter().find(counts).map(|timer| timer.due)
+    }
+
+    /// When an outbox sends again or truncates.
+    fn outbox_deadline(&self) -> Option<Duration> {
+        let parts = &self.node.as_ref().expect("the node is up").parts;
+        let deadlines = parts.iter().filter_map(|part| match &part.role {
+            Role::Leader(leading) => leading.leader.outbox_deadline(),
+            _ => None,
+        });
+        let now = self.clock.instant();
+        deadlines.min().map(|deadline| deadline.saturating_duration_since(now))
     }
 
     fn time(&mut self, p: usize) -> Timestamp {
@@ -86,26 +108,10 @@ impl World {
             }
         }
         for p in 0..usize::from(PARTITIONS) {
-            self.fire(p)?;
-            while self.leader(p).is_some_and(|leader| !leader.ready.is_empty()) {
-                self.start_attempt(p)?;
-            }
-            while self.leader(p).is_some_and(|leader| !leader.effects_ready.is_empty()) {
-                self.start_effect(p)?;
-            }
+            self.lead(p)?;
+            self.start_ready(p)?;
             self.run_all(p)?;
             self.end_all_effects(p);
-            for to in (0..PARTITIONS).map(PartitionId) {
-                // What was lost is known to be lost: nothing is on its way any more.
-                if self.network.is_empty()
-                    && let Some(leader) = self.leader(p)
-                {
-                    leader.resend(to);
-                }
-                self.ship_to(p, to)?;
-                let truncates = self.leader(p).and_then(|leader| leader.truncate(to));
-                self.part(p).queue.extend(truncates);
-            }
         }
         for (to, packet) in std::mem::take(&mut self.network) {
             self.arrive(to, packet);
@@ -120,14 +126,19 @@ impl World {
             self.apply(p, false)?;
         }
         self.clock.advance(1);
-        let quiet = self
-            .node
-            .as_mut()
-            .expect("the node is up")
-            .parts
+        let parts = &mut self.node.as_mut().expect("the node is up").parts;
+        let quiet = parts
             .iter_mut()
-            .all(|part| part.is_drained() && part.leader().is_some_and(|leader| leader.is_idle()));
-        Ok(before != self.stats.records || !quiet)
+            .all(|part| part.is_drained() && part.leader().is_some_and(|leading| leading.is_idle()));
+        if before != self.stats.records {
+            return Ok(true);
+        }
+        // Only an outbox knows that something was lost on the way.
+        if let Some(deadline) = self.outbox_deadline() {
+            self.clock.advance(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
+            return Ok(true);
+        }
+        Ok(!quiet)
     }
 
     fn unfinished(&self) -> String {
@@ -165,7 +176,8 @@ impl World {
                         | Key::Running(_)
                         | Key::Lock(_)
                         | Key::Inbox(..)
-                        | Key::Outbox(..),
+                        | Key::Outbox(..)
+                        | Key::Signals(..),
                         _,
                     ) => return Err(Violation(format!("{key:?} is left behind: {row:?}"))),
                     (Key::State(object, name), Row::State(value)) if &**name == "n" => {
@@ -194,6 +206,16 @@ impl World {
             return Err(Violation(format!("{object:?} is nothing, and not {sum}")));
         }
         self.oracle.all_executed()
+    }
+}
+
+/// Of what nothing is left when everything was kept for as long as it must.
+fn must_be_gone(key: &Key) -> bool {
+    match key {
+        Key::Invocation(_) | Key::Journal(..) | Key::Timer(_) => true,
+        Key::Promise(..) | Key::Workflow(_) | Key::Signals(..) => true,
+        Key::State(object, _) => matches!(&*object.service, FLOW | WILD),
+        _ => false,
     }
 }
 

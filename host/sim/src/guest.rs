@@ -1,22 +1,20 @@
-//! [`Instance`]: one attempt of a handler over the real replay cursor. A program is a function of its journal alone, so
-//! a new instance comes to where the old one was.
+//! [`Instance`]: one attempt of a handler over the real replay cursor. What it does is a function of its journal alone, so
+//! a new instance comes to where the old one was. The steps of programs are in `steps.rs`, the handlers that they call in
+//! `handlers.rs`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use relight_core::command::{Command, Wait, WaitMode};
+use relight_core::command::{Command, EffectError, Then, Wait, WaitMode};
 use relight_core::journal::{Call, Operation};
-use relight_core::placement::{callee_id, idempotent_id};
+use relight_core::placement::callee_id;
 use relight_core::replay::{Replay, Waited};
-use relight_core::runner::AttemptEvent;
-use relight_core::value::Due;
-use relight_core::{
-    AwakeableId, DurationMs, EntryIndex, Failure, FencingToken, Incarnation, InvocationId, Outcome, Position,
-    Target, Timestamp, Value,
-};
+use relight_core::retry::RetryPolicy;
+use relight_core::runner::{AttemptEvent, AttemptStart, Slot};
+use relight_core::{EntryIndex, FencingToken, Incarnation, InvocationId, Outcome, Target, Timestamp, Value};
 
 use crate::oracle::Violation;
-use crate::program::{Input, PLAIN, ProgramId, Programs, Step, effect_retry};
+use crate::program::{GATE, Input, PLAIN, ProgramId, Programs, Step, WILD};
 use crate::rng::Rng;
 
 /// What every program returns.
@@ -27,31 +25,56 @@ pub struct Instance {
     pub id: InvocationId,
     pub incarnation: Incarnation,
     pub token: FencingToken,
-    /// Items of the journal that it was started with.
-    pub loaded: Position,
     /// What happened and was not looked at yet.
     pub events: VecDeque<AttemptEvent>,
     pub progress: Progress,
-    state: BTreeMap<String, Bytes>,
-    replay: Replay,
-    body: Input,
-    pc: usize,
+    /// The inline run whose work was done, if that was not looked at yet.
+    pub worked: Option<EntryIndex>,
+    /// Dropped by its leader: it may still propose, but no work begins.
+    pub dropped: bool,
+    /// Given back when the instance is dropped.
+    pub slot: Option<Slot>,
+    pub(crate) run_end: Option<RunEnd>,
+    pub(crate) target: Target,
+    pub(crate) state: BTreeMap<String, Bytes>,
+    pub(crate) replay: Replay,
+    pub(crate) body: Input,
+    pub(crate) pc: usize,
     /// Within a step of several operations, and of the handlers that are not programs.
-    sub: u8,
-    pending: Vec<EntryIndex>,
-    cancelled: bool,
+    pub(crate) sub: u8,
+    /// Handles that the program has not waited for.
+    pub(crate) pending: Vec<EntryIndex>,
+    /// Handles of the current step.
+    pub(crate) own: Vec<EntryIndex>,
+    /// Handles that fail when what they ask for is forgotten.
+    pub(crate) forgettable: BTreeSet<EntryIndex>,
+    /// Handles that fail because their callee is cancelled.
+    pub(crate) doomed: BTreeSet<EntryIndex>,
+    pub(crate) cancelled: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Progress {
     Running,
+    /// Everything made so far must be accepted before it goes on.
+    Accepting,
     Blocked(Wait),
     Finished,
 }
 
-enum Turn {
+/// How an inline run has ended, and with it the attempt.
+#[derive(Clone, Debug)]
+pub(crate) enum RunEnd {
+    Done,
+    Failed { name: String, retry: RetryPolicy },
+}
+
+pub(crate) enum Turn {
     Next,
+    Accept,
     Blocked(WaitMode, Vec<EntryIndex>),
+    /// The attempt is over without a result.
+    End,
     Return(Outcome),
 }
 
@@ -59,34 +82,43 @@ enum Turn {
 pub struct Surroundings<'a> {
     pub programs: &'a Programs,
     pub clock: Timestamp,
+    /// Whether work fails.
+    pub fails: bool,
 }
 
 impl Instance {
-    pub fn new(
-        id: InvocationId,
-        incarnation: Incarnation,
-        token: FencingToken,
-        state: BTreeMap<String, Bytes>,
-        loaded: Position,
-        replay: Replay,
-    ) -> Self {
+    pub fn new(start: AttemptStart, slot: Slot) -> Result<Self, Violation> {
+        let AttemptStart { id, incarnation, token, target, journal, started_at, state, .. } = start;
+        let replay = Replay::new(started_at, journal);
+        let replay = replay.map_err(|error| Violation(format!("journal of {id}: {error}")))?;
         let text = std::str::from_utf8(replay.input().1).expect("inputs are text");
         let body = Input::parse(text);
-        Self {
+        let mut values = BTreeMap::new();
+        for key in state.keys()? {
+            values.extend(state.get(&key)?.map(|value| (key, value)));
+        }
+        Ok(Self {
             id,
             incarnation,
             token,
-            loaded,
             events: VecDeque::new(),
             progress: Progress::Running,
-            state,
+            worked: None,
+            dropped: false,
+            slot: Some(slot),
+            run_end: None,
+            target,
+            state: values,
             replay,
             body,
             pc: 0,
             sub: 0,
             pending: Vec::new(),
+            own: Vec::new(),
+            forgettable: BTreeSet::new(),
+            doomed: BTreeSet::new(),
             cancelled: false,
-        }
+        })
     }
 
     /// Takes the next `count` events.
@@ -94,7 +126,12 @@ impl Instance {
         for _ in 0..count {
             let Some(event) = self.events.pop_front() else { break };
             match event {
-                AttemptEvent::Accepted { operations } => self.replay.accepted(operations),
+                AttemptEvent::Accepted { operations } => {
+                    self.replay.accepted(operations);
+                    if self.progress == Progress::Accepting {
+                        self.progress = Progress::Running;
+                    }
+                }
                 AttemptEvent::Notification { position, notification } => {
                     let taken = self.replay.notify(position, notification);
                     taken.map_err(|error| Violation(format!("{} is notified wrongly: {error}", self.id)))?;
@@ -115,6 +152,8 @@ impl Instance {
             }
             match self.turn(around)? {
                 Turn::Next => {}
+                Turn::Accept => self.progress = Progress::Accepting,
+                Turn::End => self.progress = Progress::Finished,
                 Turn::Blocked(mode, handles) => {
                     let operations = self.replay.operations();
                     self.progress = Progress::Blocked(Wait { operations, mode, handles });
@@ -132,17 +171,37 @@ impl Instance {
     /// Operations that were made and not proposed.
     pub fn flush(&mut self) -> Option<Command> {
         let (id, token) = (self.id, self.token);
-        self.replay.take_batch().map(|(first, entries)| Command::Append {
-            id,
-            token,
-            first,
-            entries,
-            then: relight_core::command::Then::GoOn,
-        })
+        let then = if matches!(self.run_end, Some(RunEnd::Done)) { Then::StartOver } else { Then::GoOn };
+        let batch = self.replay.take_batch();
+        batch.map(|(first, entries)| Command::Append { id, token, first, entries, then })
     }
 
-    fn wrong(&self, error: &dyn std::fmt::Display) -> Violation {
+    /// Everything that the attempt has made, and that it waits or that its run has failed.
+    pub fn propose(&mut self) -> Vec<Command> {
+        let mut commands: Vec<Command> = self.flush().into_iter().collect();
+        let (id, token) = (self.id, self.token);
+        if let Progress::Blocked(wait) = &self.progress {
+            commands.push(Command::Suspend { id, token, wait: wait.clone() });
+        }
+        if let Some(RunEnd::Failed { name, retry }) = self.run_end.take() {
+            let operations = self.replay.operations();
+            let error = EffectError { message: "the work failed".to_owned(), retry_after: None };
+            commands.push(Command::RunFailed { id, token, operations, name, error, retry });
+        }
+        commands
+    }
+
+    pub(crate) fn wrong(&self, error: &dyn std::fmt::Display) -> Violation {
         Violation(format!("{} ({:?}) cannot go on: {error}", self.id, self.body))
+    }
+
+    /// Whether somebody may cancel it, and what it asked for may fail.
+    fn is_lenient(&self, around: &Surroundings<'_>) -> bool {
+        match self.body {
+            Input::Program(id) => around.programs.get(id).scratch,
+            Input::Peek => true,
+            _ => &*self.target.service == WILD,
+        }
     }
 
     fn turn(&mut self, around: &Surroundings<'_>) -> Result<Turn, Violation> {
@@ -155,33 +214,16 @@ impl Instance {
             }
             Input::Echo(text) => Ok(Turn::Return(Ok(text.into()))),
             Input::Peek => self.peek(around),
-        }
-    }
-
-    /// Reads, waits, and then does something that depends on what it read.
-    fn peek(&mut self, around: &Surroundings<'_>) -> Result<Turn, Violation> {
-        let seen = self.counter(around)?;
-        match self.sub {
-            0 => {
-                let timer = Operation::Timer { due: Due::After(DurationMs(seen % 40)), name: None };
-                let index = self.make(around, timer)?;
-                self.pending.push(index);
-            }
-            2 => {
-                let target = plain("echo");
-                let call = self.call(target, &Input::Echo(seen.to_string()));
-                let index = self.make(around, Operation::Call(call))?;
-                self.pending.push(index);
-            }
-            4 => return Ok(Turn::Return(Ok(seen.to_string().into()))),
-            _ => {
-                if let Some(blocked) = self.wait(around, false, WaitMode::All)? {
-                    return Ok(blocked);
-                }
+            Input::Signal { to, name, count } => self.send_signals(around, to, &name, count),
+            Input::Doomed(before, after) => self.be_cancelled(around, before, after),
+            Input::Flow(program) => self.run_flow(around, program),
+            Input::Open(text) => self.open_gate(around, text),
+            Input::Await(name) => self.await_promise(around, Operation::Promise { name }),
+            Input::Look => {
+                let name = GATE.to_owned();
+                self.await_promise(around, Operation::PromisePeek { name })
             }
         }
-        self.sub += 1;
-        Ok(Turn::Next)
     }
 
     fn step(&mut self, around: &Surroundings<'_>, id: ProgramId) -> Result<Turn, Violation> {
@@ -191,7 +233,7 @@ impl Instance {
             return self.compensate(around);
         }
         let Some(step) = step else {
-            if let Some(blocked) = self.wait(around, scratch, WaitMode::All)? {
+            if let Some(blocked) = self.wait_pending(around, WaitMode::All)? {
                 return Ok(blocked);
             }
             return Ok(if self.cancelled {
@@ -200,84 +242,24 @@ impl Instance {
                 Turn::Return(Ok(Bytes::from_static(RESULT)))
             });
         };
-        match step {
-            Step::Add(n) => {
-                let sum = self.counter(around)? + n;
-                let (key, value) = ("n".to_owned(), sum.to_string().into());
-                self.make(around, Operation::SetState { key, value })?;
+        let stays = match step {
+            Step::WaitAny => self.wait_pending(around, WaitMode::Any)?,
+            Step::WaitAll => self.wait_pending(around, WaitMode::All)?,
+            Step::Run => self.run_inline(around, scratch)?,
+            Step::Flow(callee) => self.flow_step(around, callee)?,
+            Step::Signals { count, late } => self.signals_step(around, count, late)?,
+            step => {
+                self.start_step(around, scratch, step)?;
+                None
             }
-            Step::Touch => self.touch(around)?,
-            Step::WaitAny => return self.wait_step(around, scratch, WaitMode::Any),
-            Step::WaitAll => return self.wait_step(around, scratch, WaitMode::All),
-            Step::Send(callee, delay) => {
-                let call = self.call(around.programs.get(callee).target.clone(), &Input::Program(callee));
-                self.make(around, Operation::Send { call, due: delay.map_or(Due::Now, Due::After) })?;
-            }
-            Step::Awakeable(delay) => {
-                let index = self.make(around, Operation::Awakeable)?;
-                self.pending.push(index);
-                let awakeable = AwakeableId { invocation: self.id, incarnation: self.incarnation, index };
-                let call = self.call(plain("resolve"), &Input::Resolve(awakeable));
-                self.make(around, Operation::Send { call, due: delay.map_or(Due::Now, Due::After) })?;
-            }
-            Step::Call(callee) => {
-                let call = self.call(around.programs.get(callee).target.clone(), &Input::Program(callee));
-                self.pend(around, Operation::Call(call))?;
-            }
-            Step::CallTwice(callee) => {
-                let target = around.programs.get(callee).target.clone();
-                let mut call = self.call(target, &Input::Program(callee));
-                let key = format!("{}-{}", self.id, self.pc);
-                call.callee = idempotent_id(&call.target, &key);
-                call.idempotency_key = Some(key);
-                self.pend(around, Operation::Call(call.clone()))?;
-                self.pend(around, Operation::Call(call))?;
-            }
-            Step::Peek(target) => {
-                let call = self.call(target, &Input::Peek);
-                self.pend(around, Operation::Call(call))?;
-            }
-            Step::Effect => {
-                let retry = effect_retry(scratch, self.pc.is_multiple_of(2));
-                let (name, input, timeout) = ("bump".to_owned(), Bytes::new(), DurationMs::seconds(60));
-                self.pend(around, Operation::Effect { name, input, retry, timeout })?;
-            }
-            Step::Timer(after) => {
-                self.pend(around, Operation::Timer { due: Due::After(after), name: None })?
-            }
+        };
+        if stays.is_none() {
+            self.pc += 1;
         }
-        self.pc += 1;
-        Ok(Turn::Next)
+        Ok(stays.unwrap_or(Turn::Next))
     }
 
-    fn wait_step(
-        &mut self,
-        around: &Surroundings<'_>,
-        scratch: bool,
-        mode: WaitMode,
-    ) -> Result<Turn, Violation> {
-        if let Some(blocked) = self.wait(around, scratch, mode)? {
-            return Ok(blocked);
-        }
-        self.pc += 1;
-        Ok(Turn::Next)
-    }
-
-    /// Writes other state of the own key, and reads it back in part.
-    fn touch(&mut self, around: &Surroundings<'_>) -> Result<(), Violation> {
-        let keys =
-            self.replay.state_keys(around.clock, || Ok::<_, Violation>(self.state.keys().cloned().collect()));
-        let keys = keys.map_err(|error| self.wrong(&error))?;
-        let (key, value) = ("m".to_owned(), keys.len().to_string().into());
-        if keys.contains(&key) {
-            self.make(around, Operation::ClearState { key })?;
-        } else {
-            self.make(around, Operation::SetState { key, value })?;
-        }
-        Ok(())
-    }
-
-    fn counter(&mut self, around: &Surroundings<'_>) -> Result<u64, Violation> {
+    pub(crate) fn counter(&mut self, around: &Surroundings<'_>) -> Result<u64, Violation> {
         let state = &self.state;
         let value = self.replay.get_state(around.clock, "n", || Ok::<_, Violation>(state.get("n").cloned()));
         let value = value.map_err(|error| self.wrong(&error))?;
@@ -288,67 +270,94 @@ impl Instance {
     }
 
     /// Waits for what is pending. `None`: it is there, or a cancellation is.
+    pub(crate) fn wait_pending(
+        &mut self,
+        around: &Surroundings<'_>,
+        mode: WaitMode,
+    ) -> Result<Option<Turn>, Violation> {
+        let handles = self.pending.clone();
+        let (blocked, ready) = self.wait(around, mode, &handles)?;
+        self.pending.retain(|pending| !ready.contains(pending));
+        let is_lenient = self.is_lenient(around);
+        for index in ready {
+            let value = self.replay.value(index);
+            let is_right = match value {
+                _ if is_lenient => value.is_some(),
+                Some(Value::Failure(failure)) if self.doomed.contains(&index) => failure.code == 409,
+                Some(_) if self.doomed.contains(&index) => false,
+                Some(Value::Failure(failure)) => self.forgettable.contains(&index) && failure.code == 404,
+                Some(Value::Success(value)) if self.forgettable.contains(&index) => value == RESULT,
+                Some(_) => true,
+                None => false,
+            };
+            if !is_right {
+                return Err(self.wrong(&format!("handle {index} gave {value:?}")));
+            }
+        }
+        Ok(blocked)
+    }
+
+    /// Waits for all handles of the current step. `None`: they are there, or a cancellation is.
+    pub(crate) fn wait_own(&mut self, around: &Surroundings<'_>) -> Result<Option<Turn>, Violation> {
+        let handles = self.own.clone();
+        Ok(self.wait(around, WaitMode::All, &handles)?.0)
+    }
+
+    /// What the handles of the current step gave.
+    pub(crate) fn take_own_texts(&mut self) -> Result<Vec<String>, Violation> {
+        let handles = std::mem::take(&mut self.own);
+        let text = |index: EntryIndex| match self.replay.value(index) {
+            Some(Value::Success(value)) => Ok(String::from_utf8_lossy(value).into_owned()),
+            other => Err(self.wrong(&format!("handle {index} gave {other:?}"))),
+        };
+        handles.into_iter().map(text).collect()
+    }
+
     fn wait(
         &mut self,
         around: &Surroundings<'_>,
-        scratch: bool,
         mode: WaitMode,
-    ) -> Result<Option<Turn>, Violation> {
-        let _ = around;
-        if self.pending.is_empty() {
-            return Ok(None);
+        handles: &[EntryIndex],
+    ) -> Result<(Option<Turn>, Vec<EntryIndex>), Violation> {
+        if handles.is_empty() {
+            return Ok((None, Vec::new()));
         }
-        let waited = self.replay.wait(mode, &self.pending).map_err(|error| self.wrong(&error))?;
-        match waited {
-            Waited::Blocked => return Ok(Some(Turn::Blocked(mode, self.pending.clone()))),
-            Waited::Cancelled if scratch || matches!(self.body, Input::Peek) => self.cancelled = true,
-            Waited::Cancelled => return Err(self.wrong(&"it is cancelled, and nobody asked for that")),
-            Waited::Ready(index) => {
-                let ready = match mode {
-                    WaitMode::Any => vec![index],
-                    WaitMode::All => std::mem::take(&mut self.pending),
-                };
-                self.pending.retain(|pending| !ready.contains(pending));
-                for index in ready {
-                    match self.replay.value(index) {
-                        Some(Value::Failure(failure)) if !scratch && !matches!(self.body, Input::Peek) => {
-                            return Err(self.wrong(&format!("handle {index} failed: {failure}")));
-                        }
-                        Some(_) => {}
-                        None => return Err(self.wrong(&format!("handle {index} is ready without a value"))),
-                    }
-                }
+        match self.replay.wait(mode, handles).map_err(|error| self.wrong(&error))? {
+            Waited::Blocked => Ok((Some(Turn::Blocked(mode, handles.to_vec())), Vec::new())),
+            Waited::Cancelled if self.is_lenient(around) => {
+                self.cancelled = true;
+                Ok((None, Vec::new()))
             }
+            Waited::Cancelled => Err(self.wrong(&"it is cancelled, and nobody asked for that")),
+            Waited::Ready(index) if mode == WaitMode::Any => Ok((None, vec![index])),
+            Waited::Ready(_) => Ok((None, handles.to_vec())),
         }
-        Ok(None)
     }
 
-    /// After a cancellation: one more wait, which works as ever, and then a failure.
-    fn compensate(&mut self, around: &Surroundings<'_>) -> Result<Turn, Violation> {
-        if self.sub == 0 {
-            self.sub = 1;
-            self.pending.clear();
-            self.pend(around, Operation::Timer { due: Due::After(DurationMs(5)), name: None })?;
-        }
-        if let Some(blocked) = self.wait(around, true, WaitMode::All)? {
-            return Ok(blocked);
-        }
-        // Cancelled again: the wait above is asked once more.
-        Ok(if self.pending.is_empty() { Turn::Return(Err(Failure::cancelled())) } else { Turn::Next })
-    }
-
-    fn pend(&mut self, around: &Surroundings<'_>, operation: Operation) -> Result<(), Violation> {
+    pub(crate) fn pend(
+        &mut self,
+        around: &Surroundings<'_>,
+        operation: Operation,
+    ) -> Result<EntryIndex, Violation> {
         let index = self.make(around, operation)?;
         self.pending.push(index);
-        Ok(())
+        Ok(index)
     }
 
-    fn make(&mut self, around: &Surroundings<'_>, operation: Operation) -> Result<EntryIndex, Violation> {
+    pub(crate) fn make(
+        &mut self,
+        around: &Surroundings<'_>,
+        operation: Operation,
+    ) -> Result<EntryIndex, Violation> {
         let made = self.replay.make(around.clock, operation).map_err(|error| self.wrong(&error))?;
         Ok(made.index)
     }
 
-    fn call(&self, target: Target, input: &Input) -> Call {
+    pub(crate) fn call_program(&self, around: &Surroundings<'_>, callee: ProgramId) -> Call {
+        self.call(around.programs.get(callee).target.clone(), &Input::Program(callee))
+    }
+
+    pub(crate) fn call(&self, target: Target, input: &Input) -> Call {
         let index = EntryIndex(self.replay.operations());
         let callee = callee_id(self.id, self.incarnation, index, &target, None);
         let input = input.text().into();
@@ -361,6 +370,11 @@ impl Instance {
     }
 }
 
-fn plain(handler: &str) -> Target {
+pub(crate) fn plain(handler: &str) -> Target {
     Target { service: PLAIN.into(), key: None, handler: handler.into() }
+}
+
+/// Signals go by two names, in turns.
+pub(crate) fn signal_name(name: &str, n: u64) -> String {
+    format!("{name}.{}", n % 2)
 }

@@ -1,25 +1,23 @@
-//! [`Leader`]: what the leader of one epoch does besides applying records. The same duties as in `relight-partition`,
-//! in steps that the world takes one at a time.
+//! What surrounds the real leader of a partition: the runner that it hands attempts and effects to, the transport that it
+//! sends with, and tables that show it less than there is where a bug is planted.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use relight_core::action::Action;
-use relight_core::command::{Command, Message};
-use relight_core::limits::DELIVERY_MESSAGES_MAX;
-use relight_core::machine::{self, Partition};
-use relight_core::replay::Replay;
-use relight_core::runner::AttemptEvent;
-use relight_core::tables::{
-    Key, OutboxRange, Prefix, ReadTables as _, ReadTablesExt as _, Row, TimerKey, TimerKind,
-};
+use relight_core::command::Command;
+use relight_core::machine::Partition;
+use relight_core::runner::{Attempt, AttemptEvent, AttemptStart, EffectStart, Host, Runner, Slot, Work};
+use relight_core::tables::{Key, Prefix, ReadTables, Row, TablesError};
 use relight_core::{
-    EntryIndex, FencingToken, Incarnation, InvocationId, LeaderEpoch, Lsn, PartitionId, Position, Timestamp,
+    EntryIndex, FencingToken, Incarnation, InvocationId, LeaderEpoch, Lsn, PartitionId, Target,
 };
+use relight_partition::{Delivery, Leader, LeaderTables, Stats, Transport};
 
 use crate::guest::Instance;
 use crate::oracle::Violation;
 use crate::planted::Planted;
-use crate::rng::Rng;
+use crate::program::{FLOW, WILD};
 use crate::tables::SimTables;
 
 /// An attempt of an effect that has reached the outside.
@@ -31,290 +29,286 @@ pub struct EffectRun {
     pub token: FencingToken,
 }
 
+/// How many attempts and effects have an instance at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    pub attempts: usize,
+    pub effects: usize,
+}
+
+/// The leader of one epoch, and what runs for it.
 #[derive(Debug)]
-pub struct Leader {
-    pub epoch: LeaderEpoch,
-    pub ready: VecDeque<(InvocationId, Lsn)>,
-    pub running: BTreeMap<InvocationId, Instance>,
-    pub effects_ready: VecDeque<(InvocationId, EntryIndex, Lsn)>,
-    pub effects: BTreeMap<(InvocationId, EntryIndex), EffectRun>,
-    timers: BTreeSet<TimerKey>,
-    timers_in_flight: BTreeSet<TimerKey>,
-    /// By destination; the own one stays empty.
-    pub lanes: Vec<Lane>,
+pub struct Leading {
+    pub leader: Leader,
+    pub runner: SimRunner,
 }
 
-/// The way to one destination: `truncated <= acknowledged <= sent <= last`.
-#[derive(Debug)]
-pub struct Lane {
-    truncated: u64,
-    acknowledged: u64,
-    sent: u64,
-    last: u64,
-    truncating: bool,
-}
-
-/// What partitions tell each other outside the log.
-#[derive(Clone, Debug)]
-pub enum Packet {
-    Messages { source: PartitionId, first: u64, messages: Vec<Message> },
-    Delivered { destination: PartitionId, upto: u64 },
-    Gap { destination: PartitionId, expected: u64 },
-}
-
-impl Leader {
+impl Leading {
     /// Begins with what the tables say; the announcement of `epoch` is applied.
     pub fn begin(
         partition: &Partition,
         epoch: LeaderEpoch,
         tables: &SimTables,
+        capacity: Capacity,
         planted: Option<Planted>,
     ) -> Result<Self, Violation> {
-        let lane = |destination| -> Result<Lane, Violation> {
-            let range = tables.outbox_range(destination)?.unwrap_or(OutboxRange::EMPTY);
-            let gone = range.first - 1;
-            let last = range.next - 1;
-            Ok(Lane { truncated: gone, acknowledged: gone, sent: gone, last, truncating: false })
-        };
-        let timers = tables.scan(&Prefix::Timer, None, usize::MAX)?;
-        let timers = timers.into_iter().filter_map(|(key, _)| match key {
-            Key::Timer(timer) => Some(timer),
-            _ => None,
-        });
-        let forgotten = usize::from(planted == Some(Planted::DropTimerOnRecovery));
-        let mut leader = Self {
-            epoch,
-            ready: VecDeque::new(),
-            running: BTreeMap::new(),
-            effects_ready: VecDeque::new(),
-            effects: BTreeMap::new(),
-            timers: timers.skip(forgotten).collect(),
-            timers_in_flight: BTreeSet::new(),
-            lanes: partition.partitioning.partitions().map(lane).collect::<Result<_, _>>()?,
-        };
-        for action in machine::recover(partition, tables)? {
-            match action {
-                Action::Start { id, attempt } => leader.ready.push_back((id, attempt)),
-                Action::StartEffect { .. } if planted == Some(Planted::ForgetEffectOnRecovery) => {}
-                Action::StartEffect { id, index, attempt, .. } => {
-                    leader.effects_ready.push_back((id, index, attempt));
-                }
-                other => return Err(Violation(format!("recovery asks for {other:?}"))),
-            }
-        }
-        Ok(leader)
+        let host: Arc<dyn Host> = Arc::new(SimHost(partition.id));
+        let leader = Leader::begin(partition, epoch, &Shown { tables, planted }, host)?;
+        Ok(Self { leader, runner: SimRunner::new(capacity) })
     }
 
-    /// Carries out an action; what leaves for other partitions is answered.
-    pub fn act(&mut self, own: PartitionId, action: Action) -> Option<(PartitionId, Packet)> {
-        match action {
-            Action::Start { id, attempt } => self.ready.push_back((id, attempt)),
-            Action::Notify { id, position, notification } => {
-                if let Some(instance) = self.running.get_mut(&id).filter(|it| it.loaded <= position) {
-                    instance.events.push_back(AttemptEvent::Notification { position, notification });
-                }
-            }
-            Action::Accepted { id, attempt, operations } => {
-                if let Some(instance) = self.running.get_mut(&id).filter(|it| it.token.attempt == attempt) {
-                    instance.events.push_back(AttemptEvent::Accepted { operations });
-                }
-            }
-            Action::EndAttempt { id, attempt } => {
-                if self.running.get(&id).is_some_and(|it| it.token.attempt == attempt) {
-                    self.running.remove(&id);
-                }
-            }
-            Action::StartEffect { id, index, attempt, .. } => {
-                self.effects_ready.push_back((id, index, attempt));
-            }
-            Action::AbortEffect { id, index } => {
-                self.effects.remove(&(id, index));
-            }
-            Action::SetTimer { timer } => {
-                if !self.timers_in_flight.contains(&timer) {
-                    self.timers.insert(timer);
-                }
-            }
-            Action::DeleteTimer { timer } => self.remove_timer(&timer),
-            Action::Ship { destination, sequence } => {
-                let lane = &mut self.lanes[usize::from(destination.0)];
-                lane.last = lane.last.max(sequence);
-            }
-            Action::Delivered { source, upto } => {
-                return Some((source, Packet::Delivered { destination: own, upto }));
-            }
-            Action::DeliveryGap { source, expected } => {
-                return Some((source, Packet::Gap { destination: own, expected }));
-            }
-            Action::LeaderAnnounced { .. }
-            | Action::Answer { .. }
-            | Action::Completed { .. }
-            | Action::SchemaChanged => {}
-        }
-        None
-    }
-
-    /// A record is applied; called before its actions are carried out.
-    pub fn applied(&mut self, command: &Command) {
-        match command {
-            Command::TimerFired { timer } => self.remove_timer(timer),
-            Command::TruncateOutbox { destination, upto } => {
-                let lane = &mut self.lanes[usize::from(destination.0)];
-                lane.truncating = false;
-                lane.truncated = lane.truncated.max(*upto);
-                lane.advance(*upto);
-            }
-            _ => {}
-        }
-    }
-
-    fn remove_timer(&mut self, timer: &TimerKey) {
-        self.timers.remove(timer);
-        self.timers_in_flight.remove(timer);
-    }
-
-    /// Starts the attempt that is ready first, if it still is to run.
-    pub fn start_attempt(&mut self, tables: &SimTables) -> Result<Option<InvocationId>, Violation> {
-        let Some((id, attempt)) = self.ready.pop_front() else { return Ok(None) };
-        if self.running.get(&id).is_some_and(|it| it.token.attempt == attempt) {
-            return Ok(None);
-        }
-        let Some(row) = tables.invocation(id)?.filter(|row| row.attempt() == Some(attempt)) else {
-            return Ok(None);
-        };
-        let started_at = row.started_at.ok_or_else(|| Violation(format!("{id} runs and never started")))?;
-        let deployed = row.deployment.and_then(|id| tables.deployment(id).ok().flatten());
-        if deployed.is_none() {
-            return Err(Violation(format!("{id} runs on {:?}, which is not here", row.deployment)));
-        }
-        let journal = tables.journal(id)?;
-        if journal.len() != row.journal.items as usize {
-            return Err(Violation(format!("journal of {id} has {} of {:?}", journal.len(), row.journal)));
-        }
-        let loaded = Position(row.journal.items);
-        let mut state = BTreeMap::new();
-        if let Some(object) = row.target.object() {
-            for (key, value) in tables.scan(&Prefix::State(object), None, usize::MAX)? {
-                if let (Key::State(_, name), Row::State(value)) = (key, value) {
-                    state.insert(name.to_string(), value);
-                }
-            }
-        }
-        let replay = Replay::new(started_at, journal);
-        let replay = replay.map_err(|error| Violation(format!("journal of {id}: {error}")))?;
-        let token = FencingToken { epoch: self.epoch, attempt };
-        self.running.insert(id, Instance::new(id, row.incarnation, token, state, loaded, replay));
-        Ok(Some(id))
-    }
-
-    /// Starts the effect that is ready first, if it still is to run.
-    pub fn start_effect(&mut self, tables: &SimTables) -> Result<Option<EffectRun>, Violation> {
-        let Some((id, index, attempt)) = self.effects_ready.pop_front() else { return Ok(None) };
-        if self.effects.get(&(id, index)).is_some_and(|run| run.token.attempt == attempt) {
-            return Ok(None);
-        }
-        let effect = tables.effect(id, index)?;
-        let effect = effect.filter(|effect| effect.attempt == attempt && effect.retry_at.is_none());
-        let Some(effect) = effect else { return Ok(None) };
-        let token = FencingToken { epoch: self.epoch, attempt };
-        let run = EffectRun { id, incarnation: effect.incarnation, index, token };
-        self.effects.insert((id, index), run);
-        Ok(Some(run))
-    }
-
-    /// Timers that are due, as commands.
-    pub fn fire(&mut self, now: Timestamp) -> Vec<Command> {
-        let mut fired = Vec::new();
-        while self.timers.first().is_some_and(|timer| timer.due <= now) {
-            let timer = self.timers.pop_first().expect("just looked at");
-            self.timers_in_flight.insert(timer.clone());
-            fired.push(Command::TimerFired { timer });
-        }
-        fired
-    }
-
-    /// When the next timer is due that somebody waits for, or the next at all.
-    pub fn next_due(&self, purges: bool) -> Option<Timestamp> {
-        let counts =
-            |timer: &&TimerKey| purges || !matches!(timer.kind, TimerKind::Purge | TimerKind::PurgeJournal);
-        self.timers.iter().find(counts).map(|timer| timer.due)
-    }
-
-    /// The next rows for one destination, a random number of them.
-    pub fn ship(
+    /// Starts what is ready and has a slot; answers what was started.
+    pub fn start_ready(
         &mut self,
-        own: PartitionId,
-        destination: PartitionId,
         tables: &SimTables,
-        rng: &mut Rng,
-    ) -> Result<Option<Packet>, Violation> {
-        let lane = &mut self.lanes[usize::from(destination.0)];
-        if lane.last <= lane.sent {
-            return Ok(None);
-        }
-        let limit = (1 + rng.index(8)).min(DELIVERY_MESSAGES_MAX);
-        let after = Key::Outbox(destination, lane.sent);
-        let first = lane.sent + 1;
-        let mut messages = Vec::new();
-        for (key, row) in tables.scan(&Prefix::Outbox(destination), Some(&after), limit)? {
-            match (&key, row) {
-                (Key::Outbox(_, sequence), Row::Outbox(message))
-                    if *sequence == first + messages.len() as u64 =>
-                {
-                    messages.push(message);
-                }
-                _ => return Err(Violation(format!("outbox of {own}: {key:?} instead of {first}"))),
+    ) -> Result<(Vec<InvocationId>, Vec<EffectRun>), Violation> {
+        for (work, is_free) in [Work::Attempt, Work::Effect].into_iter().zip(&self.runner.0.slots.freed) {
+            if is_free.swap(false, Ordering::Relaxed) {
+                self.leader.capacity(work);
             }
         }
-        if messages.is_empty() {
-            return Err(Violation(format!("outbox of {own} to {destination} has no row {first}")));
+        self.leader.start_ready(tables, &self.runner)?;
+        let mut running = self.runner.running();
+        if let Some(violation) = running.violation.take() {
+            return Err(violation);
         }
-        lane.sent += messages.len() as u64;
-        Ok(Some(Packet::Messages { source: own, first, messages }))
-    }
-
-    /// What is not acknowledged counts as lost.
-    pub fn resend(&mut self, destination: PartitionId) {
-        let lane = &mut self.lanes[usize::from(destination.0)];
-        lane.sent = lane.acknowledged;
-    }
-
-    pub fn delivered(&mut self, destination: PartitionId, upto: u64) {
-        self.lanes[usize::from(destination.0)].advance(upto);
-    }
-
-    pub fn gap(&mut self, destination: PartitionId, expected: u64) {
-        let lane = &mut self.lanes[usize::from(destination.0)];
-        lane.advance(expected.saturating_sub(1));
-        if lane.acknowledged + 1 == expected {
-            lane.sent = lane.acknowledged;
-        }
-    }
-
-    pub fn truncate(&mut self, destination: PartitionId) -> Option<Command> {
-        let lane = &mut self.lanes[usize::from(destination.0)];
-        if lane.truncating || lane.acknowledged <= lane.truncated {
-            return None;
-        }
-        lane.truncating = true;
-        Some(Command::TruncateOutbox { destination, upto: lane.acknowledged })
+        Ok((std::mem::take(&mut running.started), std::mem::take(&mut running.executed)))
     }
 
     /// Nothing is left to do but to wait for time or others.
     pub fn is_idle(&self) -> bool {
-        let shipped = |lane: &Lane| lane.acknowledged == lane.last && lane.truncated == lane.last;
-        self.ready.is_empty()
-            && self.running.is_empty()
-            && self.effects_ready.is_empty()
-            && self.effects.is_empty()
-            && self.timers_in_flight.is_empty()
-            && self.lanes.iter().all(shipped)
+        let stats = self.leader.stats(&Stats::default());
+        stats.attempts_running
+            + stats.attempts_ready
+            + stats.effects_running
+            + stats.effects_ready
+            + stats.timers_in_flight
+            + stats.outbox_lag
+            == 0
     }
 }
 
-impl Lane {
-    fn advance(&mut self, upto: u64) {
-        self.acknowledged = self.acknowledged.max(upto.min(self.last));
-        self.sent = self.sent.max(self.acknowledged);
+/// Holds what runs; the world makes it go on.
+#[derive(Clone, Debug)]
+pub struct SimRunner(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    running: Mutex<Running>,
+    slots: Arc<Slots>,
+}
+
+#[derive(Debug, Default)]
+pub struct Running {
+    pub attempts: BTreeMap<InvocationId, Instance>,
+    pub effects: BTreeMap<(InvocationId, EntryIndex), EffectRun>,
+    dropped: Vec<Instance>,
+    /// Since the last look.
+    started: Vec<InvocationId>,
+    executed: Vec<EffectRun>,
+    violation: Option<Violation>,
+}
+
+/// Slots of attempts and of effects.
+#[derive(Debug)]
+struct Slots {
+    free: [AtomicUsize; 2],
+    /// Somebody was refused one.
+    refused: [AtomicBool; 2],
+    /// One is free again, which whoever was refused has not heard.
+    freed: [AtomicBool; 2],
+}
+
+struct Held(Arc<Slots>, usize);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Self(slots, of) = self;
+        slots.free[*of].fetch_add(1, Ordering::Relaxed);
+        if slots.refused[*of].swap(false, Ordering::Relaxed) {
+            slots.freed[*of].store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Running {
+    /// The attempts that their leader has dropped, in the same order in every run: the leader knows none.
+    pub fn take_dropped(&mut self) -> Vec<Instance> {
+        self.dropped.sort_by_key(|instance| (instance.id, instance.token.attempt));
+        std::mem::take(&mut self.dropped)
+    }
+}
+
+impl SimRunner {
+    fn new(capacity: Capacity) -> Self {
+        let free = [capacity.attempts, capacity.effects].map(AtomicUsize::new);
+        let slots = Slots { free, refused: Default::default(), freed: Default::default() };
+        Self(Arc::new(Shared { running: Mutex::default(), slots: Arc::new(slots) }))
+    }
+
+    pub fn running(&self) -> MutexGuard<'_, Running> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Runner for SimRunner {
+    fn reserve(&self, work: Work, _host: &Arc<dyn Host>) -> Option<Slot> {
+        let (slots, of) = (&self.0.slots, usize::from(work == Work::Effect));
+        if slots.free[of].load(Ordering::Relaxed) == 0 {
+            slots.refused[of].store(true, Ordering::Relaxed);
+            return None;
+        }
+        slots.free[of].fetch_sub(1, Ordering::Relaxed);
+        Some(Slot(Box::new(Held(Arc::clone(slots), of))))
+    }
+
+    fn start_attempt(&self, slot: Slot, start: AttemptStart, _host: Arc<dyn Host>) -> Box<dyn Attempt> {
+        let (id, attempt) = (start.id, start.token.attempt);
+        let instance = Instance::new(start, slot);
+        let mut running = self.running();
+        match instance {
+            Ok(instance) => {
+                running.attempts.insert(id, instance);
+                running.started.push(id);
+            }
+            Err(violation) => running.violation = Some(violation),
+        }
+        Box::new(AttemptHandle { runner: self.clone(), id, attempt })
+    }
+
+    fn start_effect(&self, slot: Slot, start: EffectStart, _host: Arc<dyn Host>) -> Box<dyn Send> {
+        let EffectStart { id, incarnation, index, token, .. } = start;
+        let run = EffectRun { id, incarnation, index, token };
+        let mut running = self.running();
+        running.effects.insert((id, index), run);
+        running.executed.push(run);
+        Box::new(EffectHandle { runner: self.clone(), run, _slot: slot })
+    }
+}
+
+struct AttemptHandle {
+    runner: SimRunner,
+    id: InvocationId,
+    attempt: Lsn,
+}
+
+impl Attempt for AttemptHandle {
+    fn event(&self, event: AttemptEvent) {
+        let mut running = self.runner.running();
+        let instance = running.attempts.get_mut(&self.id);
+        if let Some(instance) = instance.filter(|instance| instance.token.attempt == self.attempt) {
+            instance.events.push_back(event);
+        }
+    }
+}
+
+impl Drop for AttemptHandle {
+    fn drop(&mut self) {
+        let mut running = self.runner.running();
+        let attempt = running.attempts.get(&self.id).map(|instance| instance.token.attempt);
+        if attempt == Some(self.attempt)
+            && let Some(mut instance) = running.attempts.remove(&self.id)
+        {
+            instance.dropped = true;
+            instance.slot = None;
+            running.dropped.push(instance);
+        }
+    }
+}
+
+struct EffectHandle {
+    runner: SimRunner,
+    run: EffectRun,
+    _slot: Slot,
+}
+
+impl Drop for EffectHandle {
+    fn drop(&mut self) {
+        let mut running = self.runner.running();
+        let key = (self.run.id, self.run.index);
+        if running.effects.get(&key).is_some_and(|run| run.token == self.run.token) {
+            running.effects.remove(&key);
+        }
+    }
+}
+
+struct SimHost(PartitionId);
+
+impl Host for SimHost {
+    fn partition(&self) -> PartitionId {
+        self.0
+    }
+
+    fn runs_once(&self, target: &Target) -> bool {
+        matches!(&*target.service, FLOW | WILD) && &*target.handler == "run"
+    }
+
+    fn propose(&self, _command: Command) {
+        unreachable!("the world takes what attempts propose from them");
+    }
+
+    fn capacity(&self, _work: Work) {
+        unreachable!("the world tells the leader itself");
+    }
+}
+
+/// Keeps what is sent until the world takes it.
+#[derive(Debug, Default)]
+pub struct SimTransport(Mutex<Vec<(PartitionId, Delivery)>>);
+
+impl SimTransport {
+    pub fn take(&self) -> Vec<(PartitionId, Delivery)> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Transport for SimTransport {
+    fn send(&self, destination: PartitionId, delivery: Delivery) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((destination, delivery));
+    }
+}
+
+impl LeaderTables for SimTables {
+    type Snapshot = Self;
+
+    fn snapshot(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// What a new leader is shown of the tables.
+struct Shown<'a> {
+    tables: &'a SimTables,
+    planted: Option<Planted>,
+}
+
+impl ReadTables for Shown<'_> {
+    fn get(&self, key: &Key) -> Result<Option<Row>, TablesError> {
+        self.tables.get(key)
+    }
+
+    fn scan(
+        &self,
+        prefix: &Prefix,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Row)>, TablesError> {
+        let mut rows = self.tables.scan(prefix, after, limit)?;
+        match (self.planted, prefix) {
+            (Some(Planted::DropTimerOnRecovery), Prefix::Timer) if !rows.is_empty() => {
+                rows.remove(0);
+            }
+            (Some(Planted::ForgetEffectOnRecovery), Prefix::Effect(None)) => rows.clear(),
+            _ => {}
+        }
+        Ok(rows)
+    }
+}
+
+impl LeaderTables for Shown<'_> {
+    type Snapshot = SimTables;
+
+    fn snapshot(&self) -> SimTables {
+        self.tables.clone()
     }
 }

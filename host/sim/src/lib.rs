@@ -1,19 +1,21 @@
 //! The whole system in one thread from one seed: partitions, their logs, their leaders, a runner of random handler
 //! programs, doors, and a disk, a clock and a network that fail in every way they may.
 //!
-//! Real are the state machine, the replay cursor, the byte form of records and the raft log with its checks at open.
-//! Simulated are the disk below the log, the tables (in memory; a crash takes back what was not flushed), time, the
-//! transport between partitions and the runner. The leader is written anew without tasks and channels: it does what
-//! `relight-partition` does, one small step at a time, so that a crash can stand between any two.
+//! Real are the state machine, the replay cursor, the leader with its attempts, effects, timers and outbox, the byte form of
+//! records and the raft log with its checks at open. Simulated are the disk below the log, the tables (in memory; a crash
+//! takes back what was not flushed), time, the transport between partitions and the runner. What the processor of
+//! `relight-partition` does in a task with channels is done here in small steps, so that a crash can stand between any two.
 //!
 //! ```text
-//! world.rs    what happens next          part.rs     one partition: log → apply → actions, proposer
-//! faults.rs   crashes, clock             leader.rs   attempts, effects, timers, outbox
-//! client.rs   doors with retries         guest.rs    attempts of handlers over the real replay cursor
-//! disk.rs     the disk below the log     program.rs  what handlers do, and what must come of it
-//! runner.rs   attempts and effects run   tables.rs   tables that tell what was touched
-//! oracle.rs   what must hold over time   check.rs    what must hold in one partition's tables
-//! planted.rs  bugs on purpose            end.rs      liveness and exact results
+//! world.rs    what happens next          part.rs      one partition: log → apply → actions, proposer
+//! faults.rs   crashes, clock             leader.rs    around the real leader: runner, transport
+//! doors.rs    what the outside asks for  client.rs    requests with retries
+//! disk.rs     the disk below the log     tables.rs    tables that tell what was touched
+//! runner.rs   attempts and effects run   guest.rs     attempts of handlers over the real replay cursor
+//! program.rs  what handlers do           steps.rs, handlers.rs  and how
+//! oracle.rs, retention.rs  what must hold over time
+//! check.rs    what must hold in one partition's tables
+//! planted.rs  bugs on purpose            end.rs       liveness and exact results
 //! ```
 //!
 //! The same seed gives the same run, step by step: [`Outcome::hash`] is over everything that happened.
@@ -22,16 +24,20 @@ mod check;
 mod client;
 mod clock;
 mod disk;
+mod doors;
 mod end;
 mod faults;
 mod guest;
+mod handlers;
 mod leader;
 mod oracle;
 mod part;
 mod planted;
 mod program;
+mod retention;
 mod rng;
 mod runner;
+mod steps;
 mod tables;
 mod trace;
 mod world;
@@ -62,7 +68,10 @@ pub struct Stats {
     pub requests: u64,
     pub attempts: u64,
     pub effects: u64,
-    pub suspensions: u64,
+    /// Attempts that are over: suspended, finished, failed.
+    pub ends: u64,
+    /// Inline runs that were carried out.
+    pub runs: u64,
     pub deliveries: u64,
     pub timers: u64,
     /// Records that came too late to change anything.
@@ -102,7 +111,8 @@ impl Stats {
         self.requests += other.requests;
         self.attempts += other.attempts;
         self.effects += other.effects;
-        self.suspensions += other.suspensions;
+        self.ends += other.ends;
+        self.runs += other.runs;
         self.deliveries += other.deliveries;
         self.timers += other.timers;
         self.stale += other.stale;

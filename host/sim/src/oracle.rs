@@ -13,6 +13,7 @@ use relight_core::value::ObjectKey;
 use relight_core::{EntryIndex, Incarnation, InvocationId, Lsn, PartitionId};
 use relight_storage::format::decode_record;
 
+use crate::retention::Retention;
 use crate::tables::SimTables;
 
 /// A promise that was broken.
@@ -41,6 +42,7 @@ pub struct Oracle {
     /// Stale records, as often as they were applied.
     pub stale: u64,
     dedup: BTreeMap<(PartitionId, PartitionId), u64>,
+    retention: Retention,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl Oracle {
         payload: &Bytes,
         tables: &SimTables,
     ) -> Result<(), Violation> {
+        self.retention.before(record, tables)?;
         if let Some(known) = self.records[usize::from(partition.0)].get(&record.lsn)
             && known.payload != payload
         {
@@ -73,6 +76,12 @@ impl Oracle {
                 let Some(invocation) = tables.invocation(*id)? else { return Ok(()) };
                 let accepted = token.epoch == meta.epoch && invocation.attempt() == Some(token.attempt);
                 let known = invocation.journal.operations.checked_sub(first.0);
+                if let (true, Some(known)) = (accepted, known) {
+                    let new = (first.0..).zip(entries).skip(known as usize);
+                    let runs = new.filter(|(_, entry)| matches!(entry.operation, Operation::Run { .. }));
+                    let run = |(index, _)| (*id, invocation.incarnation, EntryIndex(index));
+                    self.recorded.extend(runs.map(run));
+                }
                 if let (true, Some(known), Some(object)) = (accepted, known, invocation.target.object())
                     && invocation.locks()
                 {
@@ -102,6 +111,7 @@ impl Oracle {
         Ok(match &record.command {
             Command::Append { id, token, .. }
             | Command::Suspend { id, token, .. }
+            | Command::RunFailed { id, token, .. }
             | Command::AttemptFailed { id, token, .. } => {
                 let attempt = tables.invocation(*id)?.and_then(|row| row.attempt());
                 token.epoch != epoch || attempt != Some(token.attempt)
@@ -137,6 +147,7 @@ impl Oracle {
         tables: &SimTables,
         actions: &[Action],
     ) -> Result<(), Violation> {
+        self.retention.after(record, tables)?;
         let mut hasher = DefaultHasher::new();
         for action in actions {
             format!("{action:?}").hash(&mut hasher);

@@ -16,7 +16,7 @@ use relight_storage::format::{decode_record, encode_record};
 
 use crate::check;
 use crate::clock::{Clock, DurableClock};
-use crate::leader::Leader;
+use crate::leader::Leading;
 use crate::oracle::{Oracle, Violation};
 use crate::planted::Planted;
 use crate::tables::SimTables;
@@ -33,7 +33,7 @@ pub enum Role {
     Follower,
     /// The announcement is proposed and not applied.
     Announcing(LeaderEpoch),
-    Leader(Box<Leader>),
+    Leader(Box<Leading>),
 }
 
 #[derive(Debug)]
@@ -86,9 +86,9 @@ impl Part {
         }
     }
 
-    pub fn leader(&mut self) -> Option<&mut Leader> {
+    pub fn leader(&mut self) -> Option<&mut Leading> {
         match &mut self.role {
-            Role::Leader(leader) => Some(leader),
+            Role::Leader(leading) => Some(leading),
             Role::Follower | Role::Announcing(_) => None,
         }
     }
@@ -106,7 +106,7 @@ impl Part {
         let epoch = match &self.role {
             Role::Follower => return,
             Role::Announcing(epoch) => *epoch,
-            Role::Leader(leader) => leader.epoch,
+            Role::Leader(leading) => leading.leader.epoch,
         };
         let commands: Vec<Command> = self.queue.drain(..count.min(self.queue.len())).collect();
         if commands.is_empty() {
@@ -155,14 +155,14 @@ impl Part {
             let lsn = Lsn(stored.lsn.0);
             let decoded = decode_record(lsn, stored.payload);
             let mut record = decoded.map_err(|error| Violation(format!("record {lsn}: {error}")))?;
+            if let Role::Leader(leading) = &mut self.role {
+                leading.leader.applied(&record.command, clock.instant());
+            }
             let stale = Oracle::is_stale(&record, &self.tables)?;
             if let Some(planted) = self.planted {
                 planted.before(&mut record, &mut self.tables)?;
             }
             oracle.before(self.partition.id, &record, &payload, &self.tables)?;
-            if let Role::Leader(leader) = &mut self.role {
-                leader.applied(&record.command);
-            }
             let mut of_record = Vec::new();
             machine::apply(&self.partition, &mut self.tables, &record, &mut of_record)?;
             if let Some(planted) = self.planted {

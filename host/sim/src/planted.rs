@@ -1,13 +1,19 @@
 //! [`Planted`]: bugs on purpose, each of which the simulation must find. They are planted around the state machine, in
 //! the simulated leader, its disk and what it hands to `apply`: nothing of them is in the product.
 
+use std::collections::BTreeSet;
+
 use relight_core::action::Action;
-use relight_core::command::{Command, Record, Wait, WaitMode};
-use relight_core::journal::JournalItem;
-use relight_core::tables::{Key, Prefix, ReadTables as _, ReadTablesExt as _, Row, Status, Tables as _};
-use relight_core::{FencingToken, InvocationId, LeaderEpoch, Position};
+use relight_core::command::{AttachMode, Command, Message, Purge, Record, Then, Wait, WaitMode};
+use relight_core::journal::{JournalItem, Operation};
+use relight_core::tables::{
+    Key, Prefix, Promise, ReadTables as _, ReadTablesExt as _, Row, Status, Tables as _, TimerKey, TimerKind,
+    Workflow,
+};
+use relight_core::{FencingToken, Incarnation, InvocationId, LeaderEpoch, Position};
 
 use crate::oracle::Violation;
+use crate::program::ARRIVAL;
 use crate::tables::SimTables;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,10 +46,28 @@ pub enum Planted {
     LyingDisk,
     /// A door's repeated command is carried out again.
     ForgetRequest,
+    /// The result of an inline run is recorded, and its instance goes on.
+    RunWithoutStartOver,
+    /// A promise that has a value gets another one.
+    PromiseTwice,
+    /// Who asked for a signal last gets it first.
+    SignalOutOfOrder,
+    /// The one behind the next in the inbox is left out.
+    SkipInInbox,
+    /// A timer of an earlier life of an id forgets what belongs to the later one.
+    StaleRetention,
+    /// Nobody tells the one that attached to an invocation how that ended.
+    LoseWaiter,
+    /// The same of a workflow's key.
+    StaleKey,
+    /// What was resumed waits for effects that are not started again.
+    ResumeWithoutEffects,
+    /// The promises of a purged workflow are there in its next life.
+    KeepPromises,
 }
 
 impl Planted {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 23] = [
         Self::SkipDedup,
         Self::ActOnTicket,
         Self::ReuseEpoch,
@@ -58,6 +82,15 @@ impl Planted {
         Self::AppliedAhead,
         Self::LyingDisk,
         Self::ForgetRequest,
+        Self::RunWithoutStartOver,
+        Self::PromiseTwice,
+        Self::SignalOutOfOrder,
+        Self::SkipInInbox,
+        Self::StaleRetention,
+        Self::StaleKey,
+        Self::LoseWaiter,
+        Self::ResumeWithoutEffects,
+        Self::KeepPromises,
     ];
 
     /// Changes what `apply` is about to see.
@@ -82,12 +115,41 @@ impl Planted {
             }
             (
                 Self::AcceptStaleAttempt,
-                command @ (Command::Append { .. } | Command::Suspend { .. } | Command::AttemptFailed { .. }),
+                command @ (Command::Append { .. }
+                | Command::Suspend { .. }
+                | Command::RunFailed { .. }
+                | Command::AttemptFailed { .. }),
             ) => {
                 let Some((id, token)) = token(command) else { return Ok(()) };
                 if let Some(attempt) = tables.invocation(id)?.and_then(|row| row.attempt()) {
                     token.attempt = attempt;
                     token.epoch = tables.meta()?.map_or(LeaderEpoch::ZERO, |meta| meta.epoch);
+                }
+            }
+            (Self::RunWithoutStartOver, Command::Append { then, .. }) => *then = Then::GoOn,
+            (Self::PromiseTwice, Command::Append { id, entries, .. }) => {
+                let row = tables.invocation(*id)?;
+                let Some(object) = row.and_then(|row| row.target.object()) else { return Ok(()) };
+                for entry in entries {
+                    if let Operation::PromiseComplete { name, .. } = &entry.operation
+                        && let Some(promise) = tables.promise(&object, name.as_str().into())?
+                        && promise.outcome.is_some()
+                    {
+                        tables.delete(Key::Promise(object.clone(), name.as_str().into()));
+                    }
+                }
+            }
+            (Self::StaleKey, Command::TimerFired { timer }) if timer.kind == TimerKind::PurgeWorkflow => {
+                if let Some(row) = tables.workflow(timer.id)? {
+                    move_timer(timer, row.incarnation, tables);
+                }
+            }
+            (Self::StaleRetention, Command::TimerFired { timer }) => {
+                let row = tables.invocation(timer.id)?;
+                if matches!(timer.kind, TimerKind::Purge | TimerKind::PurgeJournal)
+                    && let Some(row) = row.filter(|row| row.incarnation != timer.incarnation)
+                {
+                    move_timer(timer, row.incarnation, tables);
                 }
             }
             _ => {}
@@ -106,6 +168,13 @@ impl Planted {
             Self::SuspendBlindly => suspend_blindly(record, tables, actions)?,
             Self::ReleaseWithoutStart => release_without_start(tables, actions)?,
             Self::CompleteTwice => complete_twice(tables)?,
+            Self::SignalOutOfOrder => signal_out_of_order(tables)?,
+            Self::SkipInInbox => skip_in_inbox(tables)?,
+            Self::LoseWaiter => lose_waiter(record, tables)?,
+            Self::ResumeWithoutEffects if matches!(record.command, Command::Resume { .. }) => {
+                actions.retain(|action| !matches!(action, Action::StartEffect { .. }));
+            }
+            Self::KeepPromises => keep_promises(record, tables)?,
             _ => {}
         }
         Ok(())
@@ -116,11 +185,19 @@ fn token(command: &mut Command) -> Option<(InvocationId, &mut FencingToken)> {
     match command {
         Command::Append { id, token, .. }
         | Command::Suspend { id, token, .. }
+        | Command::RunFailed { id, token, .. }
         | Command::AttemptFailed { id, token, .. }
         | Command::EffectCompleted { id, token, .. }
         | Command::EffectFailed { id, token, .. } => Some((*id, token)),
         _ => None,
     }
+}
+
+/// A timer counts for another life than that for which it was set.
+fn move_timer(timer: &mut TimerKey, incarnation: Incarnation, tables: &mut SimTables) {
+    tables.delete(Key::Timer(timer.clone()));
+    timer.incarnation = incarnation;
+    tables.put(Key::Timer(timer.clone()), Row::Present);
 }
 
 fn suspend_blindly(
@@ -187,5 +264,69 @@ fn complete_twice(tables: &mut SimTables) -> Result<(), Violation> {
     tables.put(Key::Journal(id, position), Row::Journal(item));
     row.journal.items += 1;
     tables.put(Key::Invocation(id), Row::Invocation(row));
+    Ok(())
+}
+
+/// Whoever asks for a signal while another waits for one of that name comes before it.
+fn signal_out_of_order(tables: &mut SimTables) -> Result<(), Violation> {
+    let signals = |key: &&Key| matches!(key, Key::Signals(..));
+    let touched: BTreeSet<Key> = tables.touched.iter().filter(signals).cloned().collect();
+    for key in touched {
+        if let Some(Row::Signals(mut signals)) = tables.get(&key)? {
+            signals.waiting.reverse();
+            tables.put(key, Row::Signals(signals));
+        }
+    }
+    Ok(())
+}
+
+fn skip_in_inbox(tables: &mut SimTables) -> Result<(), Violation> {
+    let released = tables.touched.iter().find_map(|key| match key {
+        Key::Inbox(object, _) if !tables.has(key) => Some(object.clone()),
+        _ => None,
+    });
+    let Some(object) = released else { return Ok(()) };
+    let next = tables.scan(&Prefix::Inbox(object), None, 1)?.pop();
+    if let Some((key, _)) = next {
+        tables.delete(key);
+    }
+    Ok(())
+}
+
+fn lose_waiter(record: &Record, tables: &mut SimTables) -> Result<(), Violation> {
+    let attached = match &record.command {
+        Command::Append { entries, .. } => entries.iter().find_map(|entry| match entry.operation {
+            Operation::Attach { id } => Some(id),
+            _ => None,
+        }),
+        Command::Deliver { messages, .. } => messages.iter().find_map(|message| match message {
+            Message::Attach { id, mode: AttachMode::Wait, .. } => Some(*id),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let Some(id) = attached else { return Ok(()) };
+    if let Some(mut row) = tables.invocation(id)?
+        && row.waiters.pop().is_some()
+    {
+        tables.put(Key::Invocation(id), Row::Invocation(row));
+    }
+    Ok(())
+}
+
+/// As if the purge of a run left a promise behind.
+fn keep_promises(record: &Record, tables: &mut SimTables) -> Result<(), Violation> {
+    let Command::Purge { id, what: Purge::Invocation, .. } = record.command else { return Ok(()) };
+    let left = tables.touched.iter().find_map(|key| match key {
+        Key::Promise(object, name) if &**name == ARRIVAL && !tables.has(key) => {
+            Some((object.clone(), key.clone()))
+        }
+        _ => None,
+    });
+    let Some((object, key)) = left else { return Ok(()) };
+    let workflow = Workflow { object, incarnation: record.lsn, unfinished: 0, purged: false };
+    let promise = Promise { outcome: Some(Ok("old".into())), waiters: Vec::new() };
+    tables.put(Key::Workflow(id), Row::Workflow(workflow));
+    tables.put(key, Row::Promise(promise));
     Ok(())
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use relight_core::command::NewInvocation;
-use relight_core::placement::{idempotent_id, placed};
+use relight_core::placement::{idempotent_id, placed, workflow_id};
 use relight_core::retry::{OnExhausted, RetryPolicy};
 use relight_core::schema::{Options, PayloadDef};
 use relight_core::value::ObjectKey;
@@ -25,6 +25,10 @@ pub const COUNTER: &str = "Counter";
 pub const FLEETING: &str = "Fleeting";
 /// Objects that may be cancelled, killed and given up.
 pub const SCRATCH: &str = "Scratch";
+/// Workflows whose results are exact: each key has one life.
+pub const FLOW: &str = "Flow";
+/// Workflows with many lives, which doors run, complete, cancel and purge as they like.
+pub const WILD: &str = "Wild";
 /// Un-keyed handlers.
 pub const PLAIN: &str = "Plain";
 
@@ -53,6 +57,19 @@ pub enum Step {
     /// An awakeable that a handler resolves, sent after a while.
     Awakeable(Option<DurationMs>),
     Effect,
+    /// An inline run.
+    Run,
+    /// Runs a workflow whose run calls a program; two complete the promise that it waits for.
+    Flow(ProgramId),
+    /// So many signals from another handler, asked for before it is called or after.
+    Signals {
+        count: u64,
+        late: bool,
+    },
+    /// Sends, attaches to it, and looks at its output.
+    Attach(ProgramId),
+    /// Calls a handler that sends the first program and sleeps for ever; cancels it, and then it sends the second.
+    Cancel(ProgramId, ProgramId),
     Timer(DurationMs),
     WaitAny,
     WaitAll,
@@ -78,7 +95,26 @@ pub enum Input {
     Resolve(AwakeableId),
     Peek,
     Echo(String),
+    /// Sends so many signals.
+    Signal {
+        to: InvocationId,
+        name: String,
+        count: u64,
+    },
+    Doomed(ProgramId, ProgramId),
+    /// The run of a workflow; of an exact one it calls a program.
+    Flow(Option<ProgramId>),
+    /// Completes the promise `gate`.
+    Open(String),
+    /// Waits for a promise.
+    Await(String),
+    /// Looks at the promise `gate`.
+    Look,
 }
+
+/// The promise that a run waits for, and the one that it completes.
+pub const GATE: &str = "gate";
+pub const ARRIVAL: &str = "arrival";
 
 impl Input {
     pub fn text(&self) -> String {
@@ -87,6 +123,13 @@ impl Input {
             Self::Resolve(id) => format!("r{id}"),
             Self::Peek => "k".to_owned(),
             Self::Echo(text) => format!("e{text}"),
+            Self::Signal { to, name, count } => format!("s{count} {to} {name}"),
+            Self::Doomed(before, after) => format!("d{} {}", before.0, after.0),
+            Self::Flow(Some(id)) => format!("f{}", id.0),
+            Self::Flow(None) => "f".to_owned(),
+            Self::Open(text) => format!("o{text}"),
+            Self::Await(name) => format!("w{name}"),
+            Self::Look => "l".to_owned(),
         }
     }
 
@@ -96,10 +139,27 @@ impl Input {
             ("r", id) => id.parse().ok().map(Self::Resolve),
             ("k", _) => Some(Self::Peek),
             ("e", text) => Some(Self::Echo(text.to_owned())),
+            ("s", text) => parse_signal(text),
+            ("d", text) => text.split_once(' ').and_then(|(before, after)| {
+                let id = |text: &str| text.parse().ok().map(ProgramId);
+                Some(Self::Doomed(id(before)?, id(after)?))
+            }),
+            ("f", "") => Some(Self::Flow(None)),
+            ("f", id) => id.parse().ok().map(|id| Self::Flow(Some(ProgramId(id)))),
+            ("o", text) => Some(Self::Open(text.to_owned())),
+            ("w", name) => Some(Self::Await(name.to_owned())),
+            ("l", _) => Some(Self::Look),
             _ => None,
         };
         parsed.unwrap_or_else(|| panic!("an input that was not made here: {text}"))
     }
+}
+
+fn parse_signal(text: &str) -> Option<Input> {
+    let mut words = text.split(' ');
+    let count = words.next()?.parse().ok()?;
+    let to = words.next()?.parse().ok()?;
+    Some(Input::Signal { to, name: words.next()?.to_owned(), count })
 }
 
 impl Programs {
@@ -124,7 +184,7 @@ impl Programs {
         let keyed = target.key.is_some();
         let deeper = layer + 1 < LAYERS;
         let delay = |rng: &mut Rng| rng.per_mille(400).then(|| DurationMs(rng.below(300)));
-        match rng.below(20) {
+        match rng.below(29) {
             0..4 if keyed => Step::Add(1 + rng.below(9)),
             4 if keyed => Step::Touch,
             5..7 if deeper => Step::Call(self.program(rng, scratch, layer + 1)),
@@ -133,18 +193,24 @@ impl Programs {
                 let program = self.program(rng, scratch, layer + 1);
                 Step::Send(program, delay(rng))
             }
-            10..12 => Step::Peek(Target {
-                handler: "peek".into(),
-                ..object(
-                    if rng.per_mille(500) { COUNTER } else { FLEETING },
-                    rng.below(LAYERS),
-                    rng.below(KEYS),
-                )
-            }),
+            10..12 => {
+                let service = if rng.per_mille(500) { COUNTER } else { FLEETING };
+                let object = object(service, rng.below(LAYERS), rng.below(KEYS));
+                Step::Peek(Target { handler: "peek".into(), ..object })
+            }
             12 => Step::Awakeable(delay(rng)),
             13..15 => Step::Effect,
             15 => Step::Timer(DurationMs(rng.below(500))),
             16..18 => Step::WaitAny,
+            18..20 => Step::Run,
+            // Whoever waits for the run of an exact workflow waits for its end: that must come.
+            20..22 if deeper && !scratch => Step::Flow(self.program(rng, scratch, layer + 1)),
+            22..24 => Step::Signals { count: 1 + rng.below(4), late: rng.per_mille(500) },
+            24 if deeper => Step::Attach(self.program(rng, scratch, layer + 1)),
+            25 if deeper => {
+                let before = self.program(rng, scratch, layer + 1);
+                Step::Cancel(before, self.program(rng, scratch, layer + 1))
+            }
             _ => Step::WaitAll,
         }
     }
@@ -158,8 +224,14 @@ impl Programs {
                     let object = program.target.object().expect("only objects have counters");
                     *sums.entry(object).or_default() += n;
                 }
-                Step::Call(callee) | Step::CallTwice(callee) | Step::Send(callee, _) => {
-                    self.add_up(*callee, sums)
+                Step::Call(callee)
+                | Step::CallTwice(callee)
+                | Step::Send(callee, _)
+                | Step::Flow(callee)
+                | Step::Attach(callee) => self.add_up(*callee, sums),
+                Step::Cancel(before, after) => {
+                    self.add_up(*before, sums);
+                    self.add_up(*after, sums);
                 }
                 _ => {}
             }
@@ -210,6 +282,31 @@ pub fn invocation(
     }
 }
 
+/// How long a wild workflow is kept: jumps of the clock go past it.
+pub const WILD_RETENTION: DurationMs = DurationMs::seconds(1_200);
+
+/// A request of a door for a handler of a wild workflow.
+pub fn wild_invocation(rng: &mut Rng, key: &str) -> NewInvocation {
+    let (handler, input) = match rng.below(5) {
+        0 | 1 => ("run", Input::Flow(None)),
+        2 => ("open", Input::Open(format!("door{}", rng.below(100)))),
+        3 => ("await", Input::Await(GATE.to_owned())),
+        _ => ("look", Input::Look),
+    };
+    let target = Target { service: WILD.into(), key: Some(key.into()), handler: handler.into() };
+    let run = workflow_id(WILD, key);
+    let unique = u128::from(rng.next()) << 64 | u128::from(rng.next());
+    NewInvocation {
+        id: if handler == "run" { run } else { InvocationId { unique, ..run } },
+        target,
+        input: input.text().into(),
+        headers: Vec::new(),
+        idempotency_key: None,
+        due: None,
+        origin: relight_core::command::Origin::Ingress,
+    }
+}
+
 /// Retries of what must succeed in the end.
 const FOR_EVER: RetryPolicy = RetryPolicy { max_attempts: None, ..RetryPolicy::HANDLER };
 
@@ -244,13 +341,21 @@ pub fn deployment(n: u128) -> (Deployment, Vec<Service>) {
         metadata: Vec::new(),
     };
     let object = || vec![handler("run", HandlerMode::Exclusive), handler("peek", HandlerMode::Shared)];
-    let plain = ["run", "resolve", "echo"].map(|name| handler(name, HandlerMode::Shared)).to_vec();
+    let plain = ["run", "resolve", "echo", "signal", "doomed"].map(|name| handler(name, HandlerMode::Shared));
+    let flow = || {
+        let shared = ["open", "await", "look"].map(|name| handler(name, HandlerMode::Shared));
+        [handler("run", HandlerMode::Workflow)].into_iter().chain(shared).collect()
+    };
     let few = RetryPolicy { max_attempts: Some(3), ..RetryPolicy::HANDLER };
+    let mut wild = service(WILD, ServiceKind::Workflow, flow(), Some(DurationMs::seconds(600)), FOR_EVER);
+    wild.options.idempotency_retention = Some(WILD_RETENTION);
     let services = vec![
         service(COUNTER, ServiceKind::VirtualObject, object(), Some(DurationMs::hours(1)), FOR_EVER),
         service(FLEETING, ServiceKind::VirtualObject, object(), Some(DurationMs::ZERO), FOR_EVER),
         service(SCRATCH, ServiceKind::VirtualObject, object(), None, few),
-        service(PLAIN, ServiceKind::Service, plain, Some(DurationMs::seconds(60)), FOR_EVER),
+        service(PLAIN, ServiceKind::Service, plain.to_vec(), Some(DurationMs::seconds(60)), FOR_EVER),
+        service(FLOW, ServiceKind::Workflow, flow(), Some(DurationMs::seconds(60)), FOR_EVER),
+        wild,
     ];
     let deployment = Deployment {
         id: DeploymentId(n),

@@ -1,15 +1,15 @@
 //! The runner: attempts and effects run, propose, end, or go on although their leader is gone.
 
-use relight_core::EntryIndex;
 use relight_core::command::{AttemptError, AttemptErrorKind, Command, EffectError};
 use relight_core::journal::Operation;
 use relight_core::tables::{Key, ReadTablesExt as _};
+use relight_core::{EntryIndex, Incarnation, InvocationId, Timestamp};
 
 use crate::guest::{Instance, Progress, RESULT, Surroundings};
 use crate::leader::EffectRun;
 use crate::oracle::Violation;
 use crate::part::{Part, Role};
-use crate::program::SCRATCH;
+use crate::program::{Programs, SCRATCH};
 use crate::rng::Rng;
 use crate::world::{World, Zombie};
 
@@ -25,20 +25,26 @@ impl World {
         Ok(())
     }
 
-    pub fn start_attempt(&mut self, p: usize) -> Result<(), Violation> {
-        let Part { role: Role::Leader(leader), tables, .. } = self.part(p) else { return Ok(()) };
-        if let Some(id) = leader.start_attempt(tables)? {
-            self.stats.attempts += 1;
+    /// Starts what is ready.
+    pub fn start_ready(&mut self, p: usize) -> Result<(), Violation> {
+        let Part { role: Role::Leader(leading), tables, .. } = self.part(p) else { return Ok(()) };
+        let (started, executed) = leading.start_ready(tables)?;
+        self.stats.attempts += started.len() as u64;
+        for id in started {
             self.trace.line(format_args!("{p} starts {id}"));
         }
-        Ok(())
+        self.drop_attempts(p);
+        executed.into_iter().try_for_each(|run| self.execute(p, run))
     }
 
-    pub fn start_effect(&mut self, p: usize) -> Result<(), Violation> {
-        let Part { role: Role::Leader(leader), tables, .. } = self.part(p) else { return Ok(()) };
-        match leader.start_effect(tables)? {
-            Some(run) => self.execute(p, run),
-            None => Ok(()),
+    /// Of the attempts that the leader has dropped some go on for a moment.
+    pub fn drop_attempts(&mut self, p: usize) {
+        let Some(leading) = self.leader(p) else { return };
+        let dropped = leading.runner.running().take_dropped();
+        for instance in dropped {
+            if self.rng.per_mille(50) {
+                self.add_zombie(p, Zombie::Attempt(Box::new(instance)));
+            }
         }
     }
 
@@ -54,32 +60,44 @@ impl World {
 
     /// Lets a random attempt see some of what happened, run for a while, and propose.
     pub fn run_attempt(&mut self, p: usize) -> Result<(), Violation> {
-        let Some(leader) = self.node.as_mut().expect("the node is up").parts[p].leader() else {
-            return Ok(());
-        };
-        if leader.running.is_empty() {
+        let around = surroundings(&self.programs, self.clock.now(), &mut self.rng);
+        let part = &mut self.node.as_mut().expect("the node is up").parts[p];
+        let Some(leading) = part.leader() else { return Ok(()) };
+        let mut running = leading.runner.running();
+        if running.attempts.is_empty() {
             return Ok(());
         }
-        let place = self.rng.index(leader.running.len());
-        let instance = leader.running.values_mut().nth(place).expect("one of those that run");
-        let around = Surroundings { programs: &self.programs, clock: self.clock.now() };
+        let place = self.rng.index(running.attempts.len());
+        let instance = running.attempts.values_mut().nth(place).expect("one of those that run");
         let commands = run_slice(instance, &around, &mut self.rng)?;
-        self.part(p).queue.extend(commands);
-        Ok(())
+        let worked = worked(instance);
+        drop(running);
+        part.queue.extend(commands);
+        worked.map_or(Ok(()), |run| self.work(run))
     }
 
     /// Runs everything that can run, to the end of what it can do.
     pub fn run_all(&mut self, p: usize) -> Result<(), Violation> {
-        let around = Surroundings { programs: &self.programs, clock: self.clock.now() };
+        let around = Surroundings { programs: &self.programs, clock: self.clock.now(), fails: false };
         let part = &mut self.node.as_mut().expect("the node is up").parts[p];
-        let mut commands = Vec::new();
-        for instance in part.leader().into_iter().flat_map(|leader| leader.running.values_mut()) {
-            instance.take_events(usize::MAX)?;
-            instance.run(&around, u64::MAX)?;
-            commands.extend(propose(instance));
+        let (mut commands, mut all_worked) = (Vec::new(), Vec::new());
+        if let Some(leading) = part.leader() {
+            for instance in leading.runner.running().attempts.values_mut() {
+                instance.take_events(usize::MAX)?;
+                instance.run(&around, u64::MAX)?;
+                commands.extend(instance.propose());
+                all_worked.extend(worked(instance));
+            }
         }
         part.queue.extend(commands);
-        Ok(())
+        all_worked.into_iter().try_for_each(|run| self.work(run))
+    }
+
+    /// An inline run has reached the outside: everything before it MUST be accepted, and its result not recorded.
+    fn work(&mut self, run: (InvocationId, Incarnation, EntryIndex)) -> Result<(), Violation> {
+        self.stats.runs += 1;
+        self.trace.line(format_args!("run {} of {} is carried out", run.2, run.0));
+        self.oracle.executes(run)
     }
 
     /// A random attempt ends without a result: a trap, or the host drops it. What it made may or may not be proposed.
@@ -87,18 +105,20 @@ impl World {
         let retryable = self.rng.per_mille(700);
         let flushes = self.rng.per_mille(500);
         let nth = self.rng.next();
-        let Some(leader) = self.leader(p) else { return Ok(()) };
-        if leader.running.is_empty() {
+        let Some(leading) = self.leader(p) else { return Ok(()) };
+        let mut running = leading.runner.running();
+        if running.attempts.is_empty() {
             return Ok(());
         }
-        let place = usize::try_from(nth % leader.running.len() as u64).expect("an index");
-        let instance = leader.running.values_mut().nth(place).expect("one of those that run");
+        let place = usize::try_from(nth % running.attempts.len() as u64).expect("an index");
+        let instance = running.attempts.values_mut().nth(place).expect("one of those that run");
         if instance.progress == Progress::Finished {
             return Ok(());
         }
         let (id, token) = (instance.id, instance.token);
         let made = if flushes { instance.flush() } else { None };
         instance.progress = Progress::Finished;
+        drop(running);
         let row = self.part(p).tables.invocation(id)?;
         let scratch = row.is_some_and(|row| &*row.target.service == SCRATCH);
         let kind = match (retryable, flushes) {
@@ -115,24 +135,33 @@ impl World {
 
     pub fn end_effect(&mut self, p: usize) -> Result<(), Violation> {
         let (nth, fails) = (self.rng.next(), self.rng.per_mille(300));
-        let Some(leader) = self.leader(p) else { return Ok(()) };
-        if leader.effects.is_empty() {
+        let Some(leading) = self.leader(p) else { return Ok(()) };
+        let running = leading.runner.running();
+        if running.effects.is_empty() {
             return Ok(());
         }
-        let place = usize::try_from(nth % leader.effects.len() as u64).expect("an index");
-        let (key, run) = leader.effects.iter().nth(place).expect("one of those that run");
-        let (key, run) = (*key, *run);
-        leader.effects.remove(&key);
-        self.part(p).queue.push_back(effect_ended(run, fails));
+        let place = usize::try_from(nth % running.effects.len() as u64).expect("an index");
+        let run = *running.effects.values().nth(place).expect("one of those that run");
+        drop(running);
+        self.propose_end(p, run, fails);
         Ok(())
     }
 
     /// Ends all effects that run, well.
     pub fn end_all_effects(&mut self, p: usize) {
-        if let Some(leader) = self.leader(p) {
-            let ended: Vec<_> = std::mem::take(&mut leader.effects).into_values().collect();
-            self.part(p).queue.extend(ended.into_iter().map(|run| effect_ended(run, false)));
+        let Some(leading) = self.leader(p) else { return };
+        let ended: Vec<_> = leading.runner.running().effects.values().copied().collect();
+        for run in ended {
+            self.propose_end(p, run, false);
         }
+    }
+
+    fn propose_end(&mut self, p: usize, run: EffectRun, fails: bool) {
+        let command = effect_ended(run, fails);
+        if let Some(leading) = self.leader(p) {
+            leading.leader.proposed(&command);
+        }
+        self.part(p).queue.push_back(command);
     }
 
     /// Something of an earlier leader goes on, and its proposals reach the log.
@@ -145,7 +174,7 @@ impl World {
         let p = usize::from(to.0);
         let (commands, over) = match zombie {
             Zombie::Attempt(instance) => {
-                let around = Surroundings { programs: &self.programs, clock: self.clock.now() };
+                let around = surroundings(&self.programs, self.clock.now(), &mut self.rng);
                 let commands = run_slice(instance, &around, &mut self.rng)?;
                 (commands, instance.progress != Progress::Running && self.rng.per_mille(500))
             }
@@ -160,6 +189,10 @@ impl World {
         }
         Ok(())
     }
+}
+
+fn surroundings<'a>(programs: &'a Programs, clock: Timestamp, rng: &mut Rng) -> Surroundings<'a> {
+    Surroundings { programs, clock, fails: rng.per_mille(300) }
 }
 
 /// Runs for a while and proposes, now or later.
@@ -177,18 +210,13 @@ fn run_slice(
         Progress::Running => Ok(Vec::new()),
         // It lingers before it suspends.
         Progress::Blocked(_) if rng.per_mille(400) => Ok(instance.flush().into_iter().collect()),
-        Progress::Blocked(_) | Progress::Finished => Ok(propose(instance)),
+        Progress::Accepting | Progress::Blocked(_) | Progress::Finished => Ok(instance.propose()),
     }
 }
 
-/// Everything that the attempt has made, and that it waits.
-fn propose(instance: &mut Instance) -> Vec<Command> {
-    let mut commands: Vec<Command> = instance.flush().into_iter().collect();
-    if let Progress::Blocked(wait) = &instance.progress {
-        let (id, token, wait) = (instance.id, instance.token, wait.clone());
-        commands.push(Command::Suspend { id, token, wait });
-    }
-    commands
+/// The inline run whose work the instance has just done.
+fn worked(instance: &mut Instance) -> Option<(InvocationId, Incarnation, EntryIndex)> {
+    instance.worked.take().map(|index| (instance.id, instance.incarnation, index))
 }
 
 fn effect_ended(run: EffectRun, fails: bool) -> Command {

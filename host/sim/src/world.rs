@@ -10,13 +10,14 @@ use relight_core::placement::Partitioning;
 use relight_core::tables::Key;
 use relight_core::{InvocationId, LeaderEpoch, PartitionId};
 use relight_log::raft::Driver;
+use relight_partition::Delivery;
 
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::disk::SimDisk;
 use crate::faults::Likelihood;
 use crate::guest::Instance;
-use crate::leader::{EffectRun, Leader, Packet};
+use crate::leader::{EffectRun, Leading, SimTransport};
 use crate::oracle::{Oracle, Violation};
 use crate::part::{Flushed, Part, Role};
 use crate::planted::Planted;
@@ -38,7 +39,8 @@ pub struct World {
     pub node: Option<Node>,
     /// What a crash leaves of each partition's tables.
     pub flushed: Vec<Flushed>,
-    pub network: Vec<(PartitionId, Packet)>,
+    pub network: Vec<(PartitionId, Delivery)>,
+    transport: SimTransport,
     pub zombies: Vec<(PartitionId, Zombie)>,
     pub programs: Programs,
     pub client: Client,
@@ -53,7 +55,7 @@ pub struct Node {
     pub parts: Vec<Part>,
 }
 
-/// What goes on of a leader that was replaced: its proposals come late, and must change nothing.
+/// What goes on of an attempt or effect that is over: its proposals come late, and must change nothing.
 pub enum Zombie {
     Attempt(Box<Instance>),
     Effect(EffectRun),
@@ -74,6 +76,7 @@ impl World {
             node: None,
             flushed: (0..PARTITIONS).map(|_| Flushed::default()).collect(),
             network: Vec::new(),
+            transport: SimTransport::default(),
             zombies: Vec::new(),
             programs: Programs::default(),
             client: Client::default(),
@@ -120,12 +123,10 @@ impl World {
                 self.part(p).append(clock, count);
                 self.appended(p)
             }
-            55..62 => self.start_attempt(p),
-            62..82 => self.run_attempt(p),
-            82..85 => self.start_effect(p),
+            55..62 => self.start_ready(p),
+            62..85 => self.run_attempt(p),
             85..90 => self.end_effect(p),
-            90..93 => self.fire(p),
-            93..98 => self.ship(p),
+            90..98 => self.lead(p),
             98 => self.end_attempt_early(p),
             _ => self.flush(p),
         }
@@ -135,7 +136,7 @@ impl World {
         &mut self.node.as_mut().expect("the node is up").parts[p]
     }
 
-    pub fn leader(&mut self, p: usize) -> Option<&mut Leader> {
+    pub fn leader(&mut self, p: usize) -> Option<&mut Leading> {
         self.part(p).leader()
     }
 
@@ -207,7 +208,6 @@ impl World {
     }
 
     fn carry_out(&mut self, p: usize, actions: Vec<Action>) -> Result<(), Violation> {
-        let own = PartitionId(u16::try_from(p).expect("few partitions"));
         for action in actions {
             match action {
                 Action::LeaderAnnounced { epoch } => self.announced(p, epoch)?,
@@ -216,24 +216,28 @@ impl World {
                 Action::Notify { .. }
                     if self.planted == Some(Planted::LoseNotification) && self.rng.per_mille(100) => {}
                 action => {
-                    self.stats.suspensions += u64::from(matches!(action, Action::EndAttempt { .. }));
-                    if let Some((to, packet)) = self.leader(p).and_then(|leader| leader.act(own, action)) {
-                        self.network.push((to, packet));
+                    self.stats.ends += u64::from(matches!(action, Action::EndAttempt { .. }));
+                    let part = &mut self.node.as_mut().expect("the node is up").parts[p];
+                    if let Role::Leader(leading) = &mut part.role {
+                        leading.leader.act(&part.partition, action, &self.transport);
                     }
                 }
             }
         }
+        self.network.extend(self.transport.take());
+        self.drop_attempts(p);
         Ok(())
     }
 
     fn announced(&mut self, p: usize, epoch: LeaderEpoch) -> Result<(), Violation> {
         let (clock, planted) = (self.clock, self.planted);
+        let capacity = self.likely.capacity;
         let part = self.part(p);
         if !matches!(&part.role, Role::Announcing(own) if *own == epoch) {
             return Ok(());
         }
-        let leader = Leader::begin(&part.partition, epoch, &part.tables, planted)?;
-        part.role = Role::Leader(Box::new(leader));
+        let leading = Leading::begin(&part.partition, epoch, &part.tables, capacity, planted)?;
+        part.role = Role::Leader(Box::new(leading));
         let time = part.time(clock);
         let part = &self.node.as_ref().expect("the node is up").parts[p];
         check::all(&part.tables)?;
@@ -252,43 +256,17 @@ impl World {
         Ok(())
     }
 
-    pub fn fire(&mut self, p: usize) -> Result<(), Violation> {
+    /// Fires timers that are due, ships the outbox and truncates it.
+    pub fn lead(&mut self, p: usize) -> Result<(), Violation> {
         let clock = self.clock;
-        let part = self.part(p);
-        let time = part.time(clock);
-        if let Some(leader) = part.leader() {
-            let fired = leader.fire(time);
-            part.queue.extend(fired.iter().cloned());
-            self.stats.timers += fired.len() as u64;
-        }
-        Ok(())
-    }
-
-    /// Ships, ships again, or truncates.
-    fn ship(&mut self, p: usize) -> Result<(), Violation> {
-        let (to, what) = (PartitionId(self.rng.below(u64::from(PARTITIONS)) as u16), self.rng.below(10));
-        match what {
-            0 => {
-                if let Some(leader) = self.leader(p) {
-                    leader.resend(to);
-                }
-                Ok(())
-            }
-            1 | 2 => {
-                let truncates = self.leader(p).and_then(|leader| leader.truncate(to));
-                self.part(p).queue.extend(truncates);
-                Ok(())
-            }
-            _ => self.ship_to(p, to),
-        }
-    }
-
-    pub fn ship_to(&mut self, p: usize, to: PartitionId) -> Result<(), Violation> {
         let part = &mut self.node.as_mut().expect("the node is up").parts[p];
-        let (own, Role::Leader(leader)) = (part.partition.id, &mut part.role) else { return Ok(()) };
-        if let Some(packet) = leader.ship(own, to, &part.tables, &mut self.rng)? {
-            self.network.push((to, packet));
-        }
+        let time = part.time(clock);
+        let Role::Leader(leading) = &mut part.role else { return Ok(()) };
+        let commands = leading.leader.propose(&part.tables, &self.transport, time, clock.instant())?;
+        let fired = commands.iter().filter(|command| matches!(command, Command::TimerFired { .. }));
+        self.stats.timers += fired.count() as u64;
+        part.queue.extend(commands);
+        self.network.extend(self.transport.take());
         Ok(())
     }
 
@@ -311,21 +289,22 @@ impl World {
         Ok(())
     }
 
-    pub fn arrive(&mut self, to: PartitionId, packet: Packet) {
+    pub fn arrive(&mut self, to: PartitionId, delivery: Delivery) {
         self.stats.deliveries += 1;
+        let now = self.clock.instant();
         let part = self.part(usize::from(to.0));
-        match (packet, &mut part.role) {
+        match (delivery, &mut part.role) {
             (_, Role::Follower) => {}
-            (Packet::Messages { source, first, messages }, _) => {
+            (Delivery::Messages { source, first, messages }, _) => {
                 part.queue.push_back(Command::Deliver { source, first, messages });
             }
-            (Packet::Delivered { destination, upto }, Role::Leader(leader)) => {
-                leader.delivered(destination, upto);
+            (Delivery::Delivered { destination, upto }, Role::Leader(leading)) => {
+                leading.leader.delivered(destination, upto, now);
             }
-            (Packet::Gap { destination, expected }, Role::Leader(leader)) => {
-                leader.gap(destination, expected)
+            (Delivery::Gap { destination, expected }, Role::Leader(leading)) => {
+                leading.leader.gap(destination, expected, now);
             }
-            (Packet::Delivered { .. } | Packet::Gap { .. }, Role::Announcing(_)) => {}
+            (Delivery::Delivered { .. } | Delivery::Gap { .. }, Role::Announcing(_)) => {}
         }
     }
 

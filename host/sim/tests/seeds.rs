@@ -26,6 +26,7 @@ fn seeds_hold_and_do_something() {
     assert!(20 <= per_seed(total.deliveries), "{total:?}");
     assert!(5 <= per_seed(total.timers), "{total:?}");
     assert!(5 <= per_seed(total.stale), "{total:?}");
+    assert!(5 <= per_seed(total.runs), "{total:?}");
     assert!(0 < total.lost && 0 < total.pauses, "{total:?}");
 }
 

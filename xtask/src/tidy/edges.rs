@@ -54,7 +54,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "relight-wit",
         ],
     ),
-    ("relight-sim", &["relight-core", "relight-log", "relight-storage"]),
+    ("relight-sim", &["relight-core", "relight-log", "relight-partition", "relight-storage"]),
     ("xtask", &["relight-wit"]),
 ];
 

@@ -79,7 +79,7 @@ async fn every_case(environment: &[(&str, &str)]) {
 }
 
 /// All handlers that some case names.
-fn with_cases() -> BTreeSet<String> {
+pub fn with_cases() -> BTreeSet<String> {
     let cases = conformance_outside::CASES.iter().chain(conformance_later::CASES);
     let outside = cases.flat_map(|case| case.handlers).copied().map(str::to_owned);
     let answers = conformance_answers::all().into_iter().map(|answer| handler_of(answer.path));

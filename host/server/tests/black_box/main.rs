@@ -6,6 +6,7 @@
 mod commands;
 mod conformance;
 mod conformance_answers;
+mod conformance_contract;
 mod conformance_failing;
 mod conformance_later;
 mod conformance_outside;
