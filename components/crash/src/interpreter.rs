@@ -133,6 +133,7 @@ async fn run_step(
             ctx.object::<GateClient>(gate).show(id).send();
             opened.await?
         }
+        Step::Listen { name } => ctx.signal::<String>(&name).await?,
         Step::Fail => return Err(Failure::new(418, "the program says so").with_metadata("uuid", ctx.uuid())),
     };
     Ok(Some(seen))

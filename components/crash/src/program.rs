@@ -101,6 +101,10 @@ pub enum Step {
     Hold {
         gate: String,
     },
+    /// Wait for a signal from outside.
+    Listen {
+        name: String,
+    },
     /// Fail for good, with code 418.
     Fail,
 }

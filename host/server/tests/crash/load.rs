@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -90,10 +91,12 @@ impl Load {
             if self.share.end.is_some_and(|end| end <= index) {
                 return;
             }
-            match index % 8 {
-                0 => self.add_without_key(index).await,
-                1 | 2 => self.send(index).await,
+            match index % 16 {
+                0 | 8 => self.add_without_key(index).await,
+                1 | 2 | 9 => self.send(index).await,
                 3 => self.resolve_from_outside(index).await,
+                10 => self.signal_from_outside(index).await,
+                11 => self.run_workflow_from_outside(index).await,
                 _ => self.call(index).await,
             }
         }
@@ -156,12 +159,55 @@ impl Load {
         assert_eq!(resolved.status, 202, "{resolved}");
     }
 
+    /// The same with a signal. One that is sent twice, for want of an answer, is waited for once.
+    async fn signal_from_outside(&self, index: u64) {
+        let mut program = self.random_program(index);
+        let name = format!("s{index}");
+        program.steps.insert(program.steps.len() / 2, Step::Listen { name: name.clone() });
+        self.note(|submitted| submitted.expected.merge(Expected::of(&program)));
+        let request = Request::post("/Worker/mixed/send").idempotency_key(&name).json(&program);
+        let sent = self.caller.until_answered(request.clone()).await;
+        assert_eq!(sent.status, 202, "{sent}");
+        let (id, status, outcome) = (sent.id(), program.status(), None);
+        let signal = Request::post(format!("/relight/signals/{id}/{name}/resolve")).json(&"listen");
+        let signalled = self.caller.until_answered(signal).await;
+        // It may have got the first of two, and be completed.
+        assert!(matches!(signalled.status, 202 | 409), "{signalled}");
+        self.note(|submitted| submitted.acknowledged.push(Acknowledged { request, id, status, outcome }));
+    }
+
+    /// A workflow runs once however often it is asked for; the promise that it waits for is completed from here.
+    async fn run_workflow_from_outside(&self, index: u64) {
+        let program = self.random_program(index);
+        let steps = program.steps.into_iter().filter(|step| !matches!(step, Step::Fail)).collect::<Vec<_>>();
+        let counter = format!("{}b{}", self.counters, index / 16 % 6);
+        let add = Add { counter, op: format!("flow{index}"), amount: 5 };
+        let (key, journey) =
+            (format!("f{index}"), json!({"ledger": self.ledger, "steps": steps, "add": add}));
+        let workflow = Step::Workflow { key: key.clone(), add, steps };
+        let whole = Program { ledger: self.ledger.clone(), steps: vec![workflow] };
+        self.note(|submitted| submitted.expected.merge(Expected::of(&whole)));
+        let request = Request::post(format!("/Flow/{key}/run/send")).json(&journey);
+        let sent = self.caller.until_answered(request.clone()).await;
+        assert_eq!(sent.status, 202, "{sent}");
+        let open = Request::post(format!("/relight/promises/Flow/{key}/gate/resolve")).json(&5);
+        let opened = self.caller.until_answered(open).await;
+        // The first of two may have been carried out.
+        assert!(matches!(opened.status, 202 | 409), "{opened}");
+        let arrival = self.caller.until_answered(Request::post(format!("/Flow/{key}/arrival"))).await;
+        let attached =
+            self.caller.until_answered(Request::get(format!("/relight/attach/{}", sent.id()))).await;
+        assert_eq!((arrival.status, &arrival.body), (200, &attached.body), "{arrival}, {attached}");
+        let (id, status, outcome) = (sent.id(), 200, None);
+        self.note(|submitted| submitted.acknowledged.push(Acknowledged { request, id, status, outcome }));
+    }
+
     /// Sends once. Whoever gets no answer does not know whether it was accepted.
     async fn add_without_key(&self, index: u64) {
         let counter = format!("{}b{}", self.counters, index / 8 % 6);
         let add = Add { counter, op: format!("plain{index}"), amount: 1 };
         let path = format!("/Counter/{}/add/send", add.counter);
-        let body = serde_json::json!({ "op": add.op, "amount": add.amount });
+        let body = json!({ "op": add.op, "amount": add.amount });
         match self.caller.once(&Request::post(path).json(&body)).await {
             Ok(reply) if reply.status == 202 => self.note(|submitted| submitted.expected.expect_add(&add)),
             Ok(reply) if reply.status == 503 => self.note(|submitted| submitted.perhaps.push(add)),

@@ -38,6 +38,7 @@ pub enum Step {
     Cancel { levels: Vec<Doomed>, pause_ms: u64 },
     Sleep { ms: u64 },
     Hold { gate: String },
+    Listen { name: String },
     Fail,
 }
 
@@ -97,7 +98,7 @@ impl Expected {
                 Step::Charge { payment, .. } | Step::ChargeInline { payment, .. } => {
                     self.payments.insert(payment.clone());
                 }
-                Step::Sleep { .. } | Step::Hold { .. } => {}
+                Step::Sleep { .. } | Step::Hold { .. } | Step::Listen { .. } => {}
                 Step::Fail => break,
             }
         }

@@ -65,6 +65,7 @@ impl World {
     fn append(&mut self) -> bool {
         let Some(batch) = self.proposed.pop_front() else { return false };
         for entry in batch {
+            let is_awaited = entry.operation.is_awaited();
             match &entry.operation {
                 Operation::SetState { key, value } => {
                     self.state.insert(key.clone(), value.clone());
@@ -73,11 +74,17 @@ impl World {
                     self.state.remove(key);
                 }
                 Operation::ClearAllState => self.state.clear(),
-                operation if operation.is_awaited() => self.open.push(EntryIndex(self.operations)),
                 _ => {}
             }
             self.journal.push(JournalItem::Operation(entry));
+            let index = EntryIndex(self.operations);
             self.operations += 1;
+            // What has its value already completes between two operations of one batch.
+            if is_awaited && self.random.one_in(4) {
+                self.complete_handle(index);
+            } else if is_awaited {
+                self.open.push(index);
+            }
         }
         self.events.push_back(Event::Accepted(self.operations));
         true
@@ -95,13 +102,17 @@ impl World {
             return false;
         }
         let index = self.open.swap_remove(self.random.below(self.open.len()));
+        self.complete_handle(index);
+        true
+    }
+
+    fn complete_handle(&mut self, index: EntryIndex) {
         let value = match self.random.below(3) {
             0 => Value::Void,
             1 => Value::Failure(Failure::new(500, self.time.to_string())),
             _ => Value::Success(Bytes::from(self.time.to_string())),
         };
         self.notify(NotificationKind::Completed { index, value });
-        true
     }
 
     fn deliver(&mut self, replay: &mut Replay) -> bool {
