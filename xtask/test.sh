@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # What runs natively outside of the workspace: the SDK's own tests, and the program that the theatre example brings.
-cargo test --quiet --locked --manifest-path guest-sdk/Cargo.toml --package relight --package relight-macros
+cargo test --quiet --locked --manifest-path guest-sdk/Cargo.toml --package relight --package relight-macros --package relight-test
 cargo test --quiet --locked --manifest-path examples/theatre/payments/Cargo.toml
 
 cargo test --quiet --workspace --doc

@@ -3,7 +3,7 @@
 use std::{env, fmt::Write as _, fs, io, path::Path};
 
 /// Folders of the SDK, as `vendor/relight-sdk/` of a project holds them.
-const PACKAGES: [&str; 2] = ["rust", "rust-macros"];
+const PACKAGES: [&str; 3] = ["rust", "rust-macros", "rust-test"];
 /// What belongs to the development of the SDK, not to its use.
 const SKIPPED: [&str; 4] = ["target", "tests", "Cargo.lock", ".gitignore"];
 

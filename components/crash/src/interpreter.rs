@@ -5,8 +5,8 @@ use std::time::Duration;
 use relight::prelude::*;
 
 use crate::counter::{CounterClient, Increment, increase_slowly};
-use crate::gate::GateClient;
 use crate::flow::{FlowClient, Journey};
+use crate::gate::GateClient;
 use crate::payments::{ChargeRequest, ConfirmRequest, charge, charge_now, confirm};
 use crate::program::{Add, Answer, Doomed, Program, Step};
 
@@ -175,12 +175,7 @@ async fn pay(ctx: &Context, ledger: &str, payment: String, failures: u32) -> Res
 }
 
 /// As [`pay`], with the request inside of this handler. A key of its own tells the ledger which requests are one payment.
-async fn pay_inline(
-    ctx: &Context,
-    ledger: &str,
-    payment: String,
-    failures: u32,
-) -> Result<String, Failure> {
+async fn pay_inline(ctx: &Context, ledger: &str, payment: String, failures: u32) -> Result<String, Failure> {
     let quickly = RetryPolicy::new().initial_interval(millis(20)).max_interval(millis(500));
     let work = || charge_now(ledger, &payment, failures);
     let receipt = ctx.run("charge", work).retry(quickly).await?;

@@ -9,5 +9,6 @@ pub mod invoke;
 pub mod new;
 pub mod server;
 pub mod services;
+pub mod test;
 pub mod values;
 pub mod version;

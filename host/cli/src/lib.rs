@@ -33,6 +33,7 @@ use crate::{
         invoke::{Invoke, Send},
         new::New,
         services::Services,
+        test::Test,
         values::{Awakeables, Promises, Signals},
         version,
     },
@@ -49,7 +50,7 @@ struct Cli {
     #[command(flatten)]
     address: ServerAddress,
     /// Form of the data on stdout.
-    #[arg(short, long, global = true, value_enum, default_value_t)]
+    #[arg(short, long, alias = "format", global = true, value_enum, default_value_t)]
     output: Format,
     #[command(subcommand)]
     command: Command,
@@ -62,6 +63,7 @@ enum Command {
     Server(Server),
     New(New),
     Build(Build),
+    Test(Test),
     Deploy(Deploy),
     Invoke(Invoke),
     Send(Send),
@@ -116,6 +118,7 @@ pub fn run() -> Parsed {
         }
         Command::New(command) => command.run(),
         Command::Build(command) => command.run(output),
+        Command::Test(command) => command.run(output),
         Command::Explain(command) => command.run(),
         Command::Version => version::run(output),
         Command::Deploy(command) => wait(command.run(Client::new(address.admin()), output)),

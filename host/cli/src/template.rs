@@ -6,10 +6,11 @@ use std::{fs, io, path::Path};
 const SDK: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
 
 /// Path in the project and content; `{{name}}` and `{{crate}}` stand for the project's name.
-const RUST: [(&str, &str); 6] = [
+const RUST: [(&str, &str); 7] = [
     ("Cargo.toml", include_str!("../templates/rust/Cargo.toml.template")),
     ("src/lib.rs", include_str!("../templates/rust/lib.rs.template")),
     ("README.md", include_str!("../templates/rust/README.md.template")),
+    ("scenarios/visits.toml", include_str!("../templates/rust/visits.toml.template")),
     ("relight.project.toml", include_str!("../templates/rust/relight.project.toml.template")),
     (".gitignore", "/target\n"),
     ("vendor/relight-sdk/README.md", include_str!("../templates/rust/vendor.md.template")),
@@ -46,10 +47,12 @@ mod tests {
             "Cargo.toml",
             "src/lib.rs",
             "relight.project.toml",
+            "scenarios/visits.toml",
             "vendor/relight-sdk/rust/Cargo.toml",
             "vendor/relight-sdk/rust/src/lib.rs",
             "vendor/relight-sdk/rust/wit/handler.wit",
             "vendor/relight-sdk/rust-macros/Cargo.toml",
+            "vendor/relight-sdk/rust-test/Cargo.toml",
         ] {
             assert!(project.join(path).is_file(), "{path}");
         }
@@ -58,6 +61,14 @@ mod tests {
         for (path, _) in RUST {
             assert!(!fs::read_to_string(project.join(path)).expect("read").contains("{{"), "{path}");
         }
+    }
+
+    #[test]
+    fn the_scenario_of_the_template_is_valid() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let project = folder.path().join("hello");
+        write_rust(&project, "hello").expect("write the project");
+        relight_testing::Scenario::read(&project.join("scenarios/visits.toml")).expect("a valid scenario");
     }
 
     #[test]

@@ -148,6 +148,9 @@ async fn new_project_builds_deploys_and_answers() {
     let server = folder.start().await;
     stdout(&mut folder.relight(&["new", "hello", "--lang", "rust"]));
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-project");
+    let tested =
+        stdout(folder.relight(&["test", "hello", "--crash-everywhere"]).env("CARGO_TARGET_DIR", &target));
+    assert!(tested.starts_with("ok ") && tested.contains("visits are counted by name"), "{tested}");
     let deployed = run(folder.relight(&["deploy", "hello"]).env("CARGO_TARGET_DIR", target));
     assert!(deployed.status.success(), "{}", String::from_utf8_lossy(&deployed.stderr));
     let answer = server.post("/Greeter/greet", &[], r#"{"name":"Ada"}"#).await;

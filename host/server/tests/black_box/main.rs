@@ -18,4 +18,5 @@ mod ledger;
 mod starting;
 mod support;
 mod suspension;
+mod testing;
 mod upgrades;

@@ -1,0 +1,9 @@
+//! Scenarios over real components: what passes, what fails and how it says so, crashes, the protocol.
+
+mod crashes;
+mod examples;
+mod failing;
+mod life;
+mod protocol;
+mod rig;
+mod time;
