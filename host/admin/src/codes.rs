@@ -32,10 +32,11 @@ pub enum Code {
     BadBatch,
     Diverges,
     JournalChanged,
+    JournalGone,
 }
 
 impl Code {
-    pub const ALL: [(Self, &'static str); 27] = [
+    pub const ALL: [(Self, &'static str); 28] = [
         (Self::BadRequest, "RL0001"),
         (Self::NoSuchPath, "RL0002"),
         (Self::WrongMethod, "RL0003"),
@@ -63,6 +64,7 @@ impl Code {
         (Self::BadBatch, "RL0308"),
         (Self::Diverges, "RL0320"),
         (Self::JournalChanged, "RL0321"),
+        (Self::JournalGone, "RL0322"),
     ];
 
     pub fn text(self) -> &'static str {

@@ -35,6 +35,14 @@ const ID_DOMAIN: &str = "relight deployment 1";
 
 impl Config {
     pub(crate) fn parse(query: Option<&str>) -> Result<Self> {
+        Self::parse_with(query, |_, _| Ok(false))
+    }
+
+    /// `take` is asked first, and answers whether the parameter is its own.
+    pub(crate) fn parse_with(
+        query: Option<&str>,
+        mut take: impl FnMut(&str, &str) -> Result<bool>,
+    ) -> Result<Self> {
         let mut config = Self {
             dry_run: false,
             breaking: false,
@@ -46,7 +54,9 @@ impl Config {
         for parameter in parameters(query) {
             let (name, value) =
                 parameter.ok_or_else(|| Error::bad(Code::BadRequest, "the query is not well encoded"))?;
-            config.set(&name, value)?;
+            if !take(&name, &value)? {
+                config.set(&name, value)?;
+            }
         }
         config.allow_http.sort_unstable();
         config.allow_http.dedup();

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hyper::{StatusCode, body::Incoming, http::request::Parts};
-use relight_core::{Answer, Command, Deployment, DeploymentId, Digest, Revision, Service};
+use relight_core::{Answer, Command, Deployment, DeploymentId, Digest, Revision, Service, Timestamp};
 use relight_executor::{Checked, UploadError, limits::COMPONENT_BYTES_MAX};
 use relight_http::body::{BodyError, BodyLimits, collect};
 use relight_partition::Schema;
@@ -31,11 +31,7 @@ impl Admin {
     pub(crate) async fn deploy(&self, parts: &Parts, body: Incoming) -> Result<(StatusCode, DeployResponse)> {
         let config = Config::parse(parts.uri.query())?;
         let _upload = self.inner.uploads.acquire().await.expect("the semaphore is never closed");
-        let component = match collect(body, &parts.headers, BodyLimits::bytes(COMPONENT_BYTES_MAX)).await {
-            Ok(component) => component,
-            Err(BodyError::TooLarge { max }) => return Err(too_large(max)),
-            Err(error) => return Err(error.into()),
-        };
+        let component = uploaded(parts, body).await?;
         let checked = self.inner.executor.check(component.clone(), config.memory_bytes_max).await?;
         // From here one upload at a time: what it is compared with must not change under it.
         let _turn = self.inner.deploying.lock().await;
@@ -79,19 +75,7 @@ impl Admin {
         let blobs = Arc::clone(&self.inner.blobs);
         let stored = tokio::task::spawn_blocking(move || blobs.put(&component));
         stored.await.map_err(|_| Error::internal("storing the component panicked"))??;
-        let deployment = Deployment {
-            id,
-            digest: checked.digest,
-            size_bytes: checked.size_bytes,
-            created_at: self.now(),
-            allow_http: config.allow_http.clone(),
-            env: config.env.clone(),
-            memory_bytes_max: config.memory_bytes_max,
-            services: services.iter().map(|service| Arc::clone(&service.name)).collect(),
-            effects: checked.effects.clone(),
-            sdk: checked.sdk.clone(),
-            metadata: config.metadata.clone(),
-        };
+        let deployment = deployment(config, id, checked, self.now());
         let command = Command::Deploy { request: self.request_id(), deployment, services: services.to_vec() };
         match propose(self.registry(), &command).await? {
             Answer::Deployed { revisions, changed, .. } => Ok((revisions, changed)),
@@ -116,6 +100,37 @@ impl Admin {
     }
 }
 
+/// The component in the body of a request.
+pub(crate) async fn uploaded(parts: &Parts, body: Incoming) -> Result<Bytes> {
+    match collect(body, &parts.headers, BodyLimits::bytes(COMPONENT_BYTES_MAX)).await {
+        Ok(component) => Ok(component),
+        Err(BodyError::TooLarge { max }) => Err(too_large(max)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a component becomes with a configuration.
+pub(crate) fn deployment(
+    config: &Config,
+    id: DeploymentId,
+    checked: &Checked,
+    created_at: Timestamp,
+) -> Deployment {
+    Deployment {
+        id,
+        digest: checked.digest,
+        size_bytes: checked.size_bytes,
+        created_at,
+        allow_http: config.allow_http.clone(),
+        env: config.env.clone(),
+        memory_bytes_max: config.memory_bytes_max,
+        services: checked.services.iter().map(|service| Arc::clone(&service.name)).collect(),
+        effects: checked.effects.clone(),
+        sdk: checked.sdk.clone(),
+        metadata: config.metadata.clone(),
+    }
+}
+
 fn too_large(bytes_max: usize) -> Error {
     let error = UploadError::TooLarge { bytes: bytes_max + 1, bytes_max };
     Error { message: format!("the component is larger than {bytes_max} bytes"), ..error.into() }
@@ -129,7 +144,10 @@ fn refuse_breaking(config: &Config, changes: &[Change]) -> Result<()> {
     }
     let message = format!("callers may break: {}", breaking.join("; "));
     Err(Error::new(StatusCode::CONFLICT, Code::Breaking, message)
-        .hint("deploy with `breaking=true` (`--breaking`) when no caller needs them any more"))
+        .hint(
+        "deploy with `breaking=true` (`--breaking`) when no caller needs them any more; `relight check` tells which \
+         invocations in flight could move to it",
+    ))
 }
 
 /// What `apply` would assign: the next revision of each service, unless the deployment is its latest already.

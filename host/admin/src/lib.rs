@@ -11,12 +11,15 @@
 //!
 //! Architecture invariant: REST types are separate from core types and are converted here.
 
+pub mod bundle;
+mod check;
 mod codes;
 mod config;
 mod deploy;
 mod detail;
 mod door;
 mod error;
+mod export;
 mod invocations;
 mod journal;
 mod record;
@@ -41,6 +44,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 pub use codes::{Code, explain};
 
 use crate::{
+    check::CHECKS_MAX,
     deploy::UPLOADS_MAX,
     error::{Error, Result},
     invocations::Filter,
@@ -81,6 +85,7 @@ struct Inner {
     wit_text: fn(&[u8]) -> std::result::Result<String, String>,
     version: &'static str,
     uploads: Semaphore,
+    checks: Semaphore,
     /// Journals in memory.
     records: Arc<Semaphore>,
     /// Held from the comparison with what is deployed to the answer.
@@ -112,6 +117,7 @@ impl Admin {
             wit_text,
             version,
             uploads: Semaphore::new(UPLOADS_MAX),
+            checks: Semaphore::new(CHECKS_MAX),
             records: Arc::new(Semaphore::new(RECORDS_MAX)),
             deploying: Mutex::new(()),
         };
@@ -139,6 +145,7 @@ impl Admin {
                 let (status, response) = self.deploy(&parts, body).await?;
                 respond::json(status, &response)
             }
+            Route::Check => respond::json(ok, &self.check(&parts, body).await?),
             Route::Deployments => respond::json(ok, &self.deployments()),
             Route::Deployment(id) => respond::json(ok, &self.deployment(id).await?),
             Route::Component(id) => respond::bytes(ok, WASM_TYPE, self.component(id).await?),
@@ -162,6 +169,7 @@ impl Admin {
             }
             Route::Invocation(id) => respond::json(ok, &self.invocation(id).await?),
             Route::Journal(id) => respond::json(ok, &self.journal(id, Page::parse(query)?).await?),
+            Route::Bundle(id) => respond::bytes(ok, JSON_TYPE, self.bundle(id).await?),
             Route::Act(verb, id) => {
                 let on = On::parse(verb, query)?;
                 let (status, done) = self.act(verb, id, on).await?;
@@ -235,6 +243,7 @@ impl Admin {
 
 const METRICS_TYPE: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+const JSON_TYPE: HeaderValue = HeaderValue::from_static("application/json");
 const WASM_TYPE: HeaderValue = HeaderValue::from_static("application/wasm");
 
 impl Handler for Admin {

@@ -92,10 +92,7 @@ fn moves(invocation: &Invocation, deployment: &Deployment) -> bool {
 fn does_not_fit(id: InvocationId, deployment: &Deployment, verdict: Verdict) -> Error {
     let (reason, divergence) = match verdict {
         Verdict::Compatible { .. } => unreachable!("the caller has seen that it is something else"),
-        Verdict::Diverges(divergence) => {
-            let relight_executor::Divergence { index, recorded, got, message } = divergence;
-            (message, Some(Divergence { index: index.0, recorded, got }))
-        }
+        Verdict::Diverges(divergence) => (divergence.message.clone(), Some(Divergence::from(divergence))),
         Verdict::Fails { index, message } => (format!("it fails before entry {index}: {message}"), None),
     };
     let message = format!("invocation `{id}` cannot go on with deployment `{}`: {reason}", deployment.id);

@@ -18,6 +18,7 @@ pub(crate) enum Route {
     Version,
     Metrics,
     Deploy,
+    Check,
     Deployments,
     Deployment(DeploymentId),
     Component(DeploymentId),
@@ -29,6 +30,7 @@ pub(crate) enum Route {
     Invocations,
     Invocation(InvocationId),
     Journal(InvocationId),
+    Bundle(InvocationId),
     Act(Verb, InvocationId),
     Batch(Verb),
 }
@@ -72,6 +74,7 @@ pub(crate) fn route(method: &Method, path: &str) -> Result<Route> {
         ["deployments"] if method == Method::POST => Ok(Route::Deploy),
         ["deployments"] if method == Method::GET => Ok(Route::Deployments),
         ["deployments"] => Err(Error::allow("GET, POST")),
+        ["deployments", "check"] => post(Route::Check),
         ["deployments", id] => get(Route::Deployment(deployment(id)?)),
         ["deployments", id, "component"] => get(Route::Component(deployment(id)?)),
         ["deployments", id, "wit"] => get(Route::Wit(deployment(id)?)),
@@ -81,6 +84,7 @@ pub(crate) fn route(method: &Method, path: &str) -> Result<Route> {
         ["services", name, "handlers", handler] => get(Route::Handler(text(name)?, text(handler)?)),
         ["invocations"] => get(Route::Invocations),
         ["invocations", id] => get(Route::Invocation(invocation(id)?)),
+        ["invocations", id, "bundle"] => get(Route::Bundle(invocation(id)?)),
         ["invocations", id, "journal"] => get(Route::Journal(invocation(id)?)),
         ["invocations", "batch", verb] => post(Route::Batch(Verb::named(verb).ok_or_else(not_found)?)),
         ["invocations", id, verb] => {

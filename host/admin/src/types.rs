@@ -21,6 +21,84 @@ pub struct ErrorBody {
     pub divergence: Option<Divergence>,
 }
 
+/// What became of a journal on a component.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReplayVerdict {
+    /// `compatible`, `diverges` or `fails`.
+    pub verdict: String,
+    /// Recorded operations that the handler made again, the input included; of those that are compatible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<u32>,
+    /// What comes after them, such as `waits for entry 3, a sleep of 1 h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<String>,
+    #[serde(flatten)]
+    pub divergence: Option<Divergence>,
+    /// Of a failure: the recorded operation that the handler did not come to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_index: Option<u32>,
+    /// Of those that are not compatible: all of it in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl ReplayVerdict {
+    /// Of an invocation that has an input and nothing else.
+    pub(crate) fn not_started() -> Self {
+        Self {
+            verdict: COMPATIBLE.to_owned(),
+            operations: Some(1),
+            ahead: Some("has not started".to_owned()),
+            divergence: None,
+            before_index: None,
+            message: None,
+        }
+    }
+
+    pub fn is_compatible(&self) -> bool {
+        self.verdict == COMPATIBLE
+    }
+}
+
+/// Name of the verdict on a component that does what a journal says.
+pub(crate) const COMPATIBLE: &str = "compatible";
+pub(crate) const DIVERGES: &str = "diverges";
+pub(crate) const FAILS: &str = "fails";
+
+impl From<relight_executor::Verdict> for ReplayVerdict {
+    fn from(verdict: relight_executor::Verdict) -> Self {
+        use relight_executor::Verdict;
+        let named = |name: &str| Self {
+            verdict: name.to_owned(),
+            operations: None,
+            ahead: None,
+            divergence: None,
+            before_index: None,
+            message: None,
+        };
+        match verdict {
+            Verdict::Compatible { operations, ahead } => {
+                Self { operations: Some(operations), ahead: Some(ahead.to_string()), ..named(COMPATIBLE) }
+            }
+            Verdict::Diverges(divergence) => {
+                let message = Some(divergence.message.clone());
+                Self { divergence: Some(divergence.into()), message, ..named(DIVERGES) }
+            }
+            Verdict::Fails { index, message } => {
+                let message = Some(format!("fails before entry {index}: {message}"));
+                Self { before_index: Some(index.0), message, ..named(FAILS) }
+            }
+        }
+    }
+}
+
+impl From<relight_executor::Divergence> for Divergence {
+    fn from(divergence: relight_executor::Divergence) -> Self {
+        let relight_executor::Divergence { index, recorded, got, .. } = divergence;
+        Self { index: index.0, recorded, got }
+    }
+}
+
 /// Where a component does not do what a journal has recorded.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Divergence {
@@ -260,6 +338,34 @@ pub struct JournalEntry {
     pub appended_at: String,
     /// All of it; payloads are `{"utf8": …}` or `{"base64": …}`.
     pub entry_json: serde_json::Value,
+}
+
+/// One page of a check of a component.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CheckReport {
+    pub digest: String,
+    /// Services whose invocations were looked for.
+    pub services: Vec<String>,
+    /// Invocations on this page; the sum of the three below.
+    pub checked: usize,
+    pub compatible: usize,
+    pub diverging: usize,
+    pub failing: usize,
+    pub invocations: Vec<CheckedInvocation>,
+    /// Value of `cursor` that continues here; absent on the last page. A page may be short, even empty, and have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// One invocation and whether a component would go on with it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CheckedInvocation {
+    pub id: String,
+    pub target: String,
+    pub status: String,
+    pub pinned_deployment_id: Option<String>,
+    #[serde(flatten)]
+    pub verdict: ReplayVerdict,
 }
 
 /// Answer to a verb on one invocation.

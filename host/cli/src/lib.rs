@@ -1,7 +1,7 @@
 //! The command line of `relight`: what can be typed, and every command that talks to a server or to nothing at all.
 //!
-//! `relight up` and `relight server` are only parsed here ([`Parsed::Up`], [`Parsed::Server`]): the server is in the crate
-//! that depends on this one.
+//! `relight up`, `relight server` and `relight replay` are only parsed here ([`Parsed`]): what runs handlers is in the crate that
+//! depends on this one.
 //!
 //! Architecture invariant: commands know a server by its HTTP doors alone. No command opens a data folder.
 
@@ -18,7 +18,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use commands::server::{Server, ServerFlags, Up};
+pub use commands::{
+    replay::Replaying,
+    server::{Server, ServerFlags, Up},
+};
 pub use error::{Error, Exit};
 
 use crate::{
@@ -26,12 +29,14 @@ use crate::{
     client::Client,
     commands::{
         build::Build,
+        check::Check,
         deploy::Deploy,
         deployments::Deployments,
         explain::Explain,
         invocations::Invocations,
         invoke::{Invoke, Send},
         new::New,
+        replay::Replay,
         services::Services,
         test::Test,
         values::{Awakeables, Promises, Signals},
@@ -65,6 +70,7 @@ enum Command {
     Build(Build),
     Test(Test),
     Deploy(Deploy),
+    Check(Check),
     Invoke(Invoke),
     Send(Send),
     #[command(subcommand, visible_alias = "inv", after_help = "Example:\n  $ relight inv list")]
@@ -79,6 +85,7 @@ enum Command {
     Services(Services),
     #[command(subcommand, visible_alias = "dp", after_help = "Example:\n  $ relight dp list")]
     Deployments(Deployments),
+    Replay(Replay),
     Explain(Explain),
     /// Print the version of this binary and of the contract with components.
     #[command(after_help = "Example:\n  $ relight version -o json")]
@@ -96,6 +103,8 @@ enum Command {
 pub enum Parsed {
     Up(Up),
     Server(Server),
+    /// What is to be replayed is read.
+    Replay(Box<Replaying>),
     /// A command that has run, or a line that could not be understood.
     Done(ExitCode),
 }
@@ -113,6 +122,10 @@ pub fn run() -> Parsed {
     let result = match command {
         Command::Up(up) => return Parsed::Up(up),
         Command::Server(server) => return Parsed::Server(server),
+        Command::Replay(command) => match command.load(output) {
+            Ok(replaying) => return Parsed::Replay(Box::new(replaying)),
+            Err(error) => Err(error),
+        },
         Command::CompileWorker { arguments } => {
             return Parsed::Done(relight_executor::compile_worker_main(arguments));
         }
@@ -122,6 +135,7 @@ pub fn run() -> Parsed {
         Command::Explain(command) => command.run(),
         Command::Version => version::run(output),
         Command::Deploy(command) => wait(command.run(Client::new(address.admin()), output)),
+        Command::Check(command) => wait(command.run(Client::new(address.admin()), output)),
         Command::Invoke(command) => wait(command.run(Client::new(address.ingress()))),
         Command::Send(command) => wait(command.run(Client::new(address.ingress()), output)),
         Command::Invocations(command) => {

@@ -166,7 +166,7 @@ fn has_target() -> bool {
     Path::new(&sysroot).join("lib/rustlib").join(TARGET).is_dir()
 }
 
-fn unreadable(path: &Path, cause: &std::io::Error) -> Error {
+pub fn unreadable(path: &Path, cause: &std::io::Error) -> Error {
     let exit = if cause.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Failed };
     Error::new(exit, format!("cannot read `{}`", path.display())).because(cause)
 }

@@ -88,6 +88,17 @@ pub enum Ahead {
     Fails(String),
 }
 
+impl fmt::Display for Ahead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed => f.write_str("completes with the same result"),
+            Self::Waits(what) => write!(f, "waits for {what}"),
+            Self::GoesOn(what) => write!(f, "goes on with {what}"),
+            Self::Fails(message) => write!(f, "fails: {message}"),
+        }
+    }
+}
+
 /// Where a component does not do what is recorded.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Divergence {
@@ -141,7 +152,7 @@ impl Candidate {
     /// Why the component can't go on with invocations of this target, if it can't.
     pub fn refuses(&self, target: &Target, kind: ServiceKind, mode: HandlerMode) -> Option<Divergence> {
         let Target { service: service_name, handler: handler_name, .. } = target;
-        let recorded = format!("an invocation of {}", describe_handler(mode, kind, target));
+        let recorded = describe_handler(mode, kind, target);
         let got = match self.services.iter().find(|service| service.name == *service_name) {
             None => format!("a component without the service `{service_name}`"),
             Some(service) => match service.handler(handler_name) {
@@ -150,7 +161,8 @@ impl Candidate {
                 Some(handler) => describe_handler(handler.mode, service.kind, target),
             },
         };
-        let message = format!("journal mismatch at entry 0: it begins {recorded}, the component has {got}");
+        let message =
+            format!("journal mismatch at entry 0: the journal is that of {recorded}, this is {got}");
         Some(Divergence { index: EntryIndex::ZERO, recorded, got, message })
     }
 }

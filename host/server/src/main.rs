@@ -1,4 +1,4 @@
-//! The `relight` binary: the command line, and the server behind `relight up` and `relight server`.
+//! The `relight` binary: the command line, the server behind `relight up` and `relight server`, and `relight replay`.
 //!
 //! Here live configuration, the data folder, the order in which the parts of a node start and stop, telemetry and
 //! signals. What the parts do lives in their crates.
@@ -13,6 +13,7 @@ mod fault;
 mod metrics;
 mod node;
 mod ports;
+mod replay;
 mod telemetry;
 
 use std::{env, path::Path, process::ExitCode};
@@ -27,6 +28,7 @@ const CONFIG_FILE: &str = "relight.toml";
 fn main() -> ExitCode {
     let result = match relight_cli::run() {
         Parsed::Done(code) => return code,
+        Parsed::Replay(replaying) => return replay::run(*replaying),
         Parsed::Up(up) => run_up(&up),
         Parsed::Server(server) => run_server(&server),
     };

@@ -71,7 +71,7 @@ pub fn run(config: Config, greeting: Greeting) -> Result<(), Failure> {
     outcome
 }
 
-fn runtime(name: &str) -> Result<Runtime, Failure> {
+pub fn runtime(name: &str) -> Result<Runtime, Failure> {
     Builder::new_multi_thread()
         .thread_name(name)
         .enable_all()
@@ -228,7 +228,7 @@ async fn stop(trigger: ShutdownTrigger, serving: [JoinHandle<()>; 2], node: Node
     tracing::info!("stopped");
 }
 
-fn wall_clock() -> Timestamp {
+pub fn wall_clock() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since_epoch.as_millis()).expect("milliseconds since 1970 fit 64 bits"))
 }

@@ -1,6 +1,10 @@
 //! `relight inv`: what was invoked, how far it is, its result, and how to end, pause or forget it.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::{
+    fs,
+    io::{self, BufRead as _, IsTerminal as _},
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use hyper::Method;
@@ -31,6 +35,16 @@ pub enum Invocations {
     /// Show the journal of one invocation.
     #[command(after_help = "Example:\n  $ relight inv journal inv_1abc -o json")]
     Journal { id: String },
+    /// Write one invocation to a file that `relight replay` runs anywhere.
+    #[command(
+        after_help = "Examples:\n  $ relight inv export inv_1abc --out order.json\n  $ relight inv export inv_1abc"
+    )]
+    Export {
+        id: String,
+        /// Absent: stdout.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Ask invocations to stop; they may compensate.
     #[command(
         after_help = "Examples:\n  $ relight inv cancel inv_1abc\n  $ relight inv cancel Cart/ada --yes"
@@ -118,6 +132,7 @@ impl Invocations {
             Self::List(list) => list.run(&admin, format).await,
             Self::Get { id } => get(&admin, &id, format).await,
             Self::Journal { id } => output::list(format, &journal(&admin, &id).await?, "index", COLUMNS),
+            Self::Export { id, out } => export(&admin, &id, out.as_deref()).await,
             Self::Cancel(selection) => selection.run(&admin, "cancel", UNFINISHED, "").await,
             Self::Kill(selection) => selection.run(&admin, "kill", UNFINISHED, "").await,
             Self::Pause(selection) => {
@@ -214,6 +229,17 @@ async fn get(admin: &Client, id: &str, format: Format) -> Result {
             journal.iter().map(|entry| COLUMNS.iter().map(|(_, cell)| cell(entry)).collect()).collect();
         format!("{}\n{}", facts(invocation), output::table(&titles, &rows))
     })
+}
+
+async fn export(admin: &Client, id: &str, out: Option<&Path>) -> Result {
+    let path = format!("/invocations/{}/bundle", segment(id));
+    let bundle = admin.send(Method::GET, &path, &[], Bytes::new()).await?.checked()?.body;
+    let Some(out) = out else { return output::print_bytes(&bundle) };
+    fs::write(out, &bundle).map_err(|error| {
+        Error::new(Exit::Failed, format!("cannot write `{}`", out.display())).because(&error)
+    })?;
+    output::say(&format!("{}  {}", out.display(), output::size(bundle.len() as u64)));
+    Ok(())
 }
 
 /// All pages of a journal.

@@ -91,7 +91,7 @@ async fn differences_name_the_entry_and_both_sides() {
             "",
             3,
             0,
-            "an invocation of the exclusive handler `forget` of the virtual object `Orders`",
+            "the exclusive handler `forget` of the virtual object `Orders`",
             "the virtual object `Orders` without the handler `forget`",
         ),
         (
@@ -99,7 +99,7 @@ async fn differences_name_the_entry_and_both_sides() {
             "",
             3,
             0,
-            "an invocation of the exclusive handler `review` of the virtual object `Orders`",
+            "the exclusive handler `review` of the virtual object `Orders`",
             "the shared handler `review` of the virtual object `Orders`",
         ),
     ] {

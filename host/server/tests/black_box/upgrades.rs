@@ -1,9 +1,11 @@
 //! New versions of a component, and invocations of the old one that are in flight.
 
+use std::fs;
+
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Folder, Server, until};
+use crate::support::{Answer, Folder, Server, component, failure, run, stdout, until};
 
 /// Starts a handler of the first version that waits for an awakeable, and gives the ids of both.
 async fn waiting(server: &Server, target: &str, input: &str) -> (String, String) {
@@ -96,6 +98,146 @@ async fn an_invocation_that_does_not_fit_stays_as_it_is() {
     let result = server.ingress(&format!("/relight/attach/{forget}")).await;
     assert_eq!(result.json(), json!("never"), "the old version completes it");
     server.stop();
+}
+
+async fn check(server: &Server, name: &str, query: &str) -> Value {
+    let url = format!("{}/deployments/check{query}", server.admin_url());
+    let headers = [("content-type", "application/wasm")];
+    let answer = server.request(Method::POST, &url, &headers, component(name).into()).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    answer.json()
+}
+
+/// What a check says of one invocation.
+fn of<'a>(report: &'a Value, id: &str) -> &'a Value {
+    let invocations = report["invocations"].as_array().expect("a list");
+    invocations.iter().find(|one| one["id"] == id).unwrap_or_else(|| panic!("no {id} in {report}"))
+}
+
+#[tokio::test]
+async fn a_check_tells_which_invocations_fit_and_changes_nothing() {
+    let folder = Folder::new();
+    let server = folder.start().await;
+    server.deploy("upgrade-v1").await;
+    let (place, _) = waiting(&server, "/Orders/a/place", "7").await;
+    let remind = server.send("/Orders/b/remind", "").await;
+    suspended(&server, &remind).await;
+    let (inspect, _) = waiting(&server, "/Orders/c/inspect", "").await;
+    let pending = server.send("/Orders/c/bill", "7").await;
+    let gone = server.send("/Orders/c/forget", "").await;
+    for (handler, text) in [("note", "hi"), ("shout", "hi"), ("shout", "ho")] {
+        let answer = server.post(&format!("/Orders/d/{handler}"), &[], &json!(text).to_string()).await;
+        assert_eq!(answer.json(), text);
+    }
+    let services = server.admin("/services").await.json();
+
+    let report = check(&server, "upgrade-v2", "").await;
+    let counts = ["checked", "compatible", "diverging", "failing"].map(|name| report[name].clone());
+    assert_eq!(counts, [json!(5), json!(2), json!(2), json!(1)], "{report}");
+    let fits = of(&report, &place);
+    let expected = ("compatible", 6, "waits for entry 4, an awakeable");
+    let shown = (&fits["verdict"], &fits["operations"], &fits["ahead"]);
+    assert_eq!(shown, (&json!(expected.0), &json!(expected.1), &json!(expected.2)));
+    assert_eq!(of(&report, &pending)["ahead"], "has not started");
+    let diverges = of(&report, &remind);
+    assert_eq!(
+        (&diverges["verdict"], &diverges["index"], &diverges["recorded"], &diverges["got"]),
+        (&json!("diverges"), &json!(1), &json!("a sleep of 1 h"), &json!("the effect `charge`"))
+    );
+    assert_eq!(
+        (&of(&report, &gone)["verdict"], &of(&report, &gone)["index"]),
+        (&json!("diverges"), &json!(0))
+    );
+    let fails = of(&report, &inspect);
+    assert_eq!((&fails["verdict"], &fails["before_index"]), (&json!("fails"), &json!(1)));
+
+    let sampled = check(&server, "upgrade-v2", "?sample=1").await;
+    let finished = sampled["invocations"].as_array().expect("a list").iter();
+    let finished = finished.filter(|one| one["status"] == "completed");
+    let handlers: Vec<_> = finished.map(|one| one["target"].as_str().expect("a target")).collect();
+    let of_handler = |handler: &str| handlers.iter().filter(|target| target.ends_with(handler)).count();
+    assert_eq!(["/note", "/shout", "/id"].map(of_handler), [1, 1, 1], "one of each handler: {sampled}");
+    let own = check(&server, "upgrade-v1", "?sample=10").await;
+    assert_eq!(own["checked"], own["compatible"], "a component fits itself: {own}");
+    assert!(own["checked"].as_u64().is_some_and(|checked| 8 < checked), "{own}");
+
+    assert_eq!(server.admin("/services").await.json(), services);
+    let deployments = server.admin("/deployments").await.json();
+    assert_eq!(deployments["deployments"].as_array().map(Vec::len), Some(1));
+    assert_eq!(suspended(&server, &place).await["journal_size"], 6);
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_check_refuses_what_a_deployment_would() {
+    let folder = Folder::new();
+    let server = folder.start().await;
+    let url = format!("{}/deployments/check", server.admin_url());
+    let answer = server.request(Method::POST, &url, &[], "hello".into()).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (422, &json!("RL0102")));
+    let empty = check(&server, "upgrade-v1", "").await;
+    assert_eq!((&empty["checked"], &empty["services"]), (&json!(0), &json!(["Orders"])));
+    server.stop();
+}
+
+#[tokio::test]
+async fn an_invocation_is_checked_exported_and_replayed_without_its_server() {
+    let folder = Folder::new();
+    let server = folder.start().await;
+    for version in ["upgrade-v1", "upgrade-v2"] {
+        fs::write(folder.path().join(format!("{version}.wasm")), component(version)).expect("write");
+    }
+    server.deploy("upgrade-v1").await;
+    let (place, _) = waiting(&server, "/Orders/a/place", "7").await;
+    assert!(
+        stdout(&mut folder.relight(&["check", "upgrade-v2.wasm"]))
+            .contains("waits for entry 4, an awakeable")
+    );
+    let remind = server.send("/Orders/b/remind", "").await;
+    suspended(&server, &remind).await;
+    let checked = run(&mut folder.relight(&["check", "upgrade-v2.wasm"]));
+    assert_eq!(checked.status.code(), Some(1));
+    let table = String::from_utf8(checked.stdout).expect("text");
+    assert!(table.contains("entry 1: the journal recorded a sleep of 1 h"), "{table}");
+
+    let bundle = stdout(&mut folder.relight(&["inv", "export", &remind]));
+    assert!(bundle.starts_with("{\n  \"format\": \"relight-bundle\",\n  \"version\": 1,\n"), "{bundle}");
+    fs::write(folder.path().join("remind.json"), &bundle).expect("write");
+    stdout(&mut folder.relight(&["inv", "export", &place, "--out", "place.json"]));
+    let note = server.send("/Orders/d/note", "\"hi\"").await;
+    server.until_detail(&note, |detail| detail["status"] == "completed").await;
+    stdout(&mut folder.relight(&["inv", "purge", &note, "--journal"]));
+    let answer = server.admin(&format!("/invocations/{note}/bundle")).await;
+    assert_eq!((answer.status, &answer.json()["code"]), (StatusCode::GONE, &json!("RL0322")));
+    server.stop();
+
+    let told = run(&mut folder.relight(&["replay", "place.json", "upgrade-v2.wasm"]));
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    assert!(String::from_utf8_lossy(&told.stderr).contains("it ran on another component"));
+    let steps = String::from_utf8(told.stdout).expect("text");
+    let expected = "     0  the input  7
+     1  a read of the state `count`  nothing
+     2  the effect `charge`  7
+        wait for entry 2: answered  \"receipt 7\"
+     3  a write of the state `count`  1
+        log info: charged 7
+     4  an awakeable
+     5  a write of the state `id`  \"sign_1";
+    assert!(steps.starts_with(expected), "{steps}");
+    let verdict = "then waits for entry 4, an awakeable\n";
+    assert!(steps.ends_with(verdict), "{steps}");
+
+    let refused = run(&mut folder.relight(&["replay", "remind.json", "upgrade-v2.wasm", "-o", "json"]));
+    assert_eq!(refused.status.code(), Some(1));
+    let document: Value = serde_json::from_slice(&refused.stdout).expect("JSON");
+    assert_eq!(
+        (&document["verdict"]["verdict"], &document["verdict"]["index"]),
+        (&json!("diverges"), &json!(1))
+    );
+    let (code, said) = failure(&mut folder.relight(&["replay", "upgrade-v1.wasm", "upgrade-v1.wasm"]));
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("is not a bundle"), "{said}");
+    assert_eq!(failure(&mut folder.relight(&["replay", "place.json", "place.json"])).0, 8);
 }
 
 /// The journal that was replayed is the one that moves: whatever is added meanwhile is replayed again.
