@@ -2,6 +2,7 @@
 //!
 //! What a step does is here; what it looks at and expects is in `session/look.rs`.
 
+mod awakeable;
 mod look;
 mod parts;
 mod resume;
@@ -14,12 +15,12 @@ use std::{
 
 use bytes::Bytes;
 use relight_core::{
-    Answer, AwakeableId, Deployment, DeploymentId, DurationMs, EntryIndex, Failure, InvocationId, Outcome,
-    PartitionKey, Service, Target,
+    Answer, Deployment, DeploymentId, DurationMs, EntryIndex, Failure, InvocationId, Outcome, PartitionKey,
+    Service, Target,
     command::{Command, NewInvocation, Origin, Purge},
     placement,
     schema::HandlerMode,
-    tables::{Invocation, Key, MemoryTables, OpenKind, Prefix, ReadTables as _, ReadTablesExt as _, Row},
+    tables::{Invocation, ReadTablesExt as _},
 };
 use relight_executor::Checked;
 use serde_json::{Value, json};
@@ -179,12 +180,12 @@ impl Session {
                 Ok(json!({"now": relight_http::time::format_instant(self.world.now().0)}))
             }
             Step::Resolve(step) => {
-                let id = self.awakeable(&step.resolve, step.index)?;
+                let id = self.awakeable(&step.resolve, step.index, step.log.as_deref())?;
                 let outcome = Ok(body(step.value, None)?);
                 self.ask(|request| Command::ResolveAwakeable { request, id, outcome })
             }
             Step::Reject(step) => {
-                let id = self.awakeable(&step.reject, step.index)?;
+                let id = self.awakeable(&step.reject, step.index, step.log.as_deref())?;
                 let outcome = Err(match (step.reason, step.failure) {
                     (Some(_), Some(_)) => return Err(bad("`reject` has `reason` or `failure`, not both")),
                     (Some(reason), None) => Failure::new(500, reason),
@@ -424,24 +425,6 @@ impl Session {
         };
         row.ok_or_else(|| StepError::failed(format!("there is no invocation `{reference}`, or it is purged")))
     }
-
-    fn awakeable(&self, reference: &str, index: Option<u32>) -> Result<AwakeableId> {
-        if let (Ok(id), None) = (reference.parse(), index) {
-            return Ok(id);
-        }
-        let row = self.invocation(reference)?;
-        let index = match index {
-            Some(index) => EntryIndex(index),
-            None => match open_awakeables(&self.world.tables, row.id)?[..] {
-                [index] => index,
-                [] => return Err(StepError::failed(format!("`{reference}` waits for no awakeable"))),
-                _ => {
-                    return Err(bad(format!("`{reference}` has several awakeables: say which with `index`")));
-                }
-            },
-        };
-        Ok(AwakeableId { invocation: row.id, incarnation: row.incarnation, index })
-    }
 }
 
 /// What arrives at the door.
@@ -455,15 +438,6 @@ struct Request {
 
 fn bad(message: impl Into<String>) -> StepError {
     StepError::Bad(message.into())
-}
-
-fn open_awakeables(tables: &MemoryTables, id: InvocationId) -> Result<Vec<EntryIndex>> {
-    let rows = tables.scan(&Prefix::Open(id), None, usize::MAX)?;
-    let open = rows.into_iter().filter_map(|row| match row {
-        (Key::Open(_, index), Row::Open(open)) if open.kind == OpenKind::Awakeable => Some(index),
-        _ => None,
-    });
-    Ok(open.collect())
 }
 
 /// Of the component and its configuration, so that the same ones are the same deployment.

@@ -87,16 +87,24 @@ step! {
     Skip { skip: String, }
 }
 step! {
-    /// An awakeable by its id, or the one of an invocation: at an index, or the only one that is open.
+    /// An awakeable by its id, or the one of an invocation: at an index, in a line of its log, or the only one that is
+    /// open.
     Resolve {
         resolve: String,
         index: Option<u32>,
+        log: Option<String>,
         #[serde(default, deserialize_with = "present")]
         value: Option<Value>,
     }
 }
 step! {
-    Reject { reject: String, index: Option<u32>, reason: Option<String>, failure: Option<FailureDef>, }
+    Reject {
+        reject: String,
+        index: Option<u32>,
+        log: Option<String>,
+        reason: Option<String>,
+        failure: Option<FailureDef>,
+    }
 }
 step! {
     Signal {
@@ -259,7 +267,7 @@ mod tests {
             json!({"send": "S/h", "text": "t", "delay": "1s"}),
             json!({"skip": "1s"}),
             json!({"resolve": "a", "index": 1, "value": 1}),
-            json!({"reject": "a", "reason": "no"}),
+            json!({"reject": "a", "log": "ask", "reason": "no"}),
             json!({"signal": "go", "to": "a", "value": 1}),
             json!({"promise": "gate", "of": "W/k", "failure": {"message": "no"}}),
             json!({"cancel": "a"}),

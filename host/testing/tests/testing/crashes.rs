@@ -124,23 +124,3 @@ fn a_difference_that_no_step_looks_at_is_found_too() {
     );
     assert_eq!((problem.expected.as_deref(), problem.got.as_deref()), (Some("1"), Some("nothing")));
 }
-
-#[test]
-fn the_same_scenario_gives_the_same_reports() {
-    let text = "[[step]]\ninvoke = \"Runs/world_is_live_inside\"\nresult = 1\n";
-    let shown = |report: relight_testing::Report| match report.outcome {
-        Outcome::Failed(problem) => problem.details,
-        other => panic!("it does not fail: {other:?}"),
-    };
-    let again = || shown(run_with("conformance", text, &Options::default()));
-    assert_eq!(again().len(), again().len());
-
-    let text = "[[step]]\ninvoke = \"Awakeables/a/ids_differ\"\n[[step]]\nsend = \"Awakeables/a/wait\"\n\
-                [[step]]\ninvoke = \"Awakeables/a/id\"\nresult = 1\n";
-    let id = || match run_with("conformance", text, &Options::default()).outcome {
-        Outcome::Failed(problem) => problem.got.expect("an id"),
-        other => panic!("it does not fail: {other:?}"),
-    };
-    assert!(id().contains("sign_1"), "{}", id());
-    assert_eq!(id(), id());
-}

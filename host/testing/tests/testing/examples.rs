@@ -2,7 +2,7 @@
 
 use relight_testing::{Options, Outcome, Scenario};
 
-use crate::rig::{component, engine, root};
+use crate::rig::{component, engine, passes, root};
 
 #[test]
 fn scenarios_of_the_theatre_hold_with_a_crash_after_every_record() {
@@ -16,4 +16,12 @@ fn scenarios_of_the_theatre_hold_with_a_crash_after_every_record() {
         assert!(matches!(report.outcome, Outcome::Passed), "{}", report.text());
         assert!(10 <= report.crashes, "{}", report.text());
     }
+}
+
+#[test]
+fn the_scenario_in_the_documentation_holds() {
+    let page = std::fs::read_to_string(root().join("docs/testing.md")).expect("it can be read");
+    let (_, rest) = page.split_once("```toml\nname = ").expect("it has a scenario");
+    let (scenario, _) = rest.split_once("```").expect("it ends");
+    passes("theatre", &format!("name = {scenario}"));
 }

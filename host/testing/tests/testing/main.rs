@@ -4,6 +4,7 @@ mod crashes;
 mod examples;
 mod failing;
 mod life;
+mod outside;
 mod protocol;
 mod rig;
 mod time;

@@ -68,3 +68,22 @@ fn a_component_that_is_none_is_refused() {
     let Err(ServeError::Component(message)) = refused else { panic!("it is not refused: {refused:?}") };
     assert!(message.contains("RL0102"), "{message}");
 }
+
+#[test]
+fn the_same_steps_give_the_same_journals_byte_for_byte() {
+    let steps = [
+        json!({"id": 1, "step": {"invoke": "Calls/add_in_parallel", "body": ["k", 9]}}),
+        json!({"id": 2, "step": {"invoke": "Effects/run_in_parallel", "body": 9}}),
+        json!({"id": 3, "step": {"invoke": "Timers/shorter_timer_wins"}}),
+        json!({"id": 4, "step": {"send": "Awakeables/a/wait"}}),
+        json!({"id": 5, "step": {"invoke": "Awakeables/a/id"}}),
+        json!({"id": 6, "step": {"invoke": "Workflows/promise_carries_a_value"}}),
+        json!({"id": 7, "step": {"fail": "Sends/send_many", "at": 2}}),
+        json!({"id": 8, "step": {"invoke": "Sends/send_many", "body": ["r", 5]}}),
+        json!({"id": 9, "step": {"invoke": "Recorder/r/deliveries"}}),
+    ];
+    let (first, second) = (talk(&steps), talk(&steps));
+    assert!(first.iter().skip(1).all(|answer| answer["ok"].is_object()), "{first:?}");
+    assert!(first[5]["ok"]["result"].as_str().is_some_and(|id| id.starts_with("sign_1")), "{}", first[5]);
+    assert_eq!(first, second);
+}

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::rig::{fails, passes};
+use relight_testing::{Options, Outcome};
+
+use crate::rig::{fails, passes, run_with};
 
 #[test]
 fn thirty_days_pass_at_once() {
@@ -206,4 +208,35 @@ fn retention_ends() {
         "#,
     );
     assert!(problem.message.contains("purged"), "{problem}");
+}
+
+#[test]
+fn more_handlers_linger_than_have_instances() {
+    let mut text = "suspend-after = \"1h\"\n".to_owned();
+    for number in 0..70 {
+        text.push_str(&format!("[[step]]\nsend = \"Waits/{number}/hold\"\n"));
+    }
+    for number in (0..70).rev() {
+        let target = format!("Waits/{number}/hold");
+        text.push_str(&format!("[[step]]\nresolve = {target:?}\nvalue = \"{number}\"\n"));
+        text.push_str(&format!("[[step]]\nexpect = {target:?}\nresult = \"{number}\"\n"));
+    }
+    let report = run_with("conformance", &text, &Options::default());
+    assert!(matches!(report.outcome, Outcome::Passed), "{}", report.text());
+}
+
+#[test]
+fn what_retries_for_ever_ends_the_scenario() {
+    let problem = fails(
+        "conformance",
+        r#"
+        [effects]
+        charge = [{ error = "no connection" }]
+
+        [[step]]
+        invoke = "Effects/charge"
+        body = ["http://example.com", "1"]
+        "#,
+    );
+    assert!(problem.message.starts_with("gave up after 10000 timers"), "{problem}");
 }
