@@ -56,21 +56,22 @@ impl Admin {
         deployment: &Arc<Deployment>,
         candidate: &mut Option<Candidate>,
     ) -> Result<Onto> {
-        let onto = |invocation: &Invocation| Onto {
+        let onto = |invocation: &Invocation, items| Onto {
             deployment: deployment.id,
             incarnation: invocation.incarnation,
-            items: invocation.journal.items,
+            items,
         };
         let invocation = self.row(id).await?.ok_or_else(|| unknown(id))?;
         if !moves(&invocation, deployment) {
-            return Ok(onto(&invocation));
+            // Nothing is replayed, and no journal has nothing: should it have something to move by then, `apply` refuses.
+            return Ok(onto(&invocation, 0));
         }
         let candidate = match candidate {
             Some(candidate) => candidate,
             None => candidate.insert(self.inner.executor.candidate(Arc::clone(deployment)).await?),
         };
         let mut record = self.record(id).await?.ok_or_else(|| unknown(id))?;
-        let onto = onto(&record.invocation);
+        let onto = onto(&record.invocation, record.invocation.journal.items);
         match self.inner.executor.replay(candidate, record.recorded(), None).await? {
             Verdict::Compatible { .. } => Ok(onto),
             verdict => Err(does_not_fit(id, deployment, verdict)),

@@ -288,10 +288,15 @@ pub async fn until<T, F: Future<Output = Result<T, String>>>(mut ask: impl FnMut
     }
 }
 
+/// Where a component is, by name.
+pub fn path(name: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target folder");
+    target.join("components").join(format!("{name}.wasm"))
+}
+
 /// A component by name.
 pub fn component(name: &str) -> Vec<u8> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target folder");
-    let path = target.join("components").join(format!("{name}.wasm"));
+    let path = path(name);
     fs::read(&path)
         .unwrap_or_else(|error| panic!("`{}`: {error}\nhint: run `cargo xtask components`", path.display()))
 }

@@ -1,11 +1,12 @@
 //! New versions of a component, and invocations of the old one that are in flight.
 
-use std::fs;
+use std::{collections::BTreeSet, fs, sync::Arc};
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
-use crate::support::{Answer, Folder, Server, component, failure, run, stdout, until};
+use crate::support::{Answer, Folder, Server, component, failure, path, run, stdout, until};
 
 /// Starts a handler of the first version that waits for an awakeable, and gives the ids of both.
 async fn waiting(server: &Server, target: &str, input: &str) -> (String, String) {
@@ -165,6 +166,43 @@ async fn a_check_tells_which_invocations_fit_and_changes_nothing() {
     let deployments = server.admin("/deployments").await.json();
     assert_eq!(deployments["deployments"].as_array().map(Vec::len), Some(1));
     assert_eq!(suspended(&server, &place).await["journal_size"], 6);
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_check_of_many_invocations_comes_in_pages_that_leave_none_out() {
+    const COUNT: usize = 1_200;
+    const AT_ONCE: usize = 32;
+    let folder = Folder::new();
+    let server = Arc::new(folder.start().await);
+    server.deploy("upgrade-v1").await;
+    let mut sending = JoinSet::new();
+    let mut sent = BTreeSet::new();
+    for key in 0..COUNT {
+        if sending.len() == AT_ONCE {
+            sent.extend(sending.join_next().await.map(|id: Result<String, _>| id.expect("it was sent")));
+        }
+        let server = Arc::clone(&server);
+        sending.spawn(async move {
+            let answer = server.post(&format!("/Orders/{key}/remind/send?delay=1h"), &[], "").await;
+            answer.json()["invocationId"].as_str().expect("an id").to_owned()
+        });
+    }
+    sent.extend(sending.join_all().await);
+
+    let first = check(&server, "upgrade-v1", "").await;
+    let next = first["next"].as_str().expect("one page does not take so many");
+    let second = check(&server, "upgrade-v1", &format!("?cursor={next}")).await;
+    assert_eq!(second["next"], Value::Null);
+    let pages = [&first, &second].map(|page| page["invocations"].as_array().expect("a list").clone());
+    let checked: Vec<String> =
+        pages.concat().iter().map(|one| one["id"].as_str().expect("an id").to_owned()).collect();
+    assert_eq!(checked.len(), COUNT);
+    assert_eq!(checked.into_iter().collect::<BTreeSet<_>>(), sent);
+
+    let listed = stdout(folder.relight(&["check", "-o", "name"]).arg(path("upgrade-v1")));
+    assert_eq!(listed.lines().map(str::to_owned).collect::<BTreeSet<_>>(), sent);
+    let Some(server) = Arc::into_inner(server) else { panic!("everything was sent") };
     server.stop();
 }
 
