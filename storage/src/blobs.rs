@@ -8,6 +8,7 @@
 //! A blob never changes. Who needs one, and when it may go, is not known here.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -115,6 +116,7 @@ impl Blobs {
     /// Deletes a blob; one that does not exist is no error.
     pub fn remove(&self, digest: Digest) -> Result<(), BlobError> {
         let path = self.path(digest);
+        (self.fault)("blobs.before-remove");
         match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => {
@@ -122,6 +124,21 @@ impl Blobs {
                 self.sync_dir()
             }
         }
+    }
+
+    /// Deletes all other blobs; answers how many those were. Nothing MUST be put at the same time.
+    pub fn retain(&self, digests: &BTreeSet<Digest>) -> Result<usize, BlobError> {
+        let kept: BTreeSet<PathBuf> = digests.iter().map(|digest| self.path(*digest)).collect();
+        let mut removed = 0;
+        for file in fs::read_dir(&self.dir).map_err(io_error("list", &self.dir))? {
+            let path = file.map_err(io_error("list", &self.dir))?.path();
+            if path.extension().is_some_and(|extension| extension == "wasm") && !kept.contains(&path) {
+                fs::remove_file(&path).map_err(io_error("delete", &path))?;
+                removed += 1;
+            }
+        }
+        self.sync_dir()?;
+        Ok(removed)
     }
 
     /// Makes names durable: a new file, or one that is gone.

@@ -22,6 +22,11 @@ pub enum Code {
     UnknownService,
     UnknownHandler,
     ComponentUnreadable,
+    BadServiceConfiguration,
+    UnknownRevision,
+    NoEarlierRevision,
+    DeploymentInUse,
+    DeploymentBeingRemoved,
     BadInvocationId,
     UnknownInvocation,
     AlreadyCompleted,
@@ -36,7 +41,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [(Self, &'static str); 28] = [
+    pub const ALL: [(Self, &'static str); 33] = [
         (Self::BadRequest, "RL0001"),
         (Self::NoSuchPath, "RL0002"),
         (Self::WrongMethod, "RL0003"),
@@ -54,6 +59,11 @@ impl Code {
         (Self::UnknownService, "RL0205"),
         (Self::UnknownHandler, "RL0206"),
         (Self::ComponentUnreadable, "RL0207"),
+        (Self::BadServiceConfiguration, "RL0208"),
+        (Self::UnknownRevision, "RL0209"),
+        (Self::NoEarlierRevision, "RL0210"),
+        (Self::DeploymentInUse, "RL0211"),
+        (Self::DeploymentBeingRemoved, "RL0212"),
         (Self::BadInvocationId, "RL0301"),
         (Self::UnknownInvocation, "RL0302"),
         (Self::AlreadyCompleted, "RL0303"),

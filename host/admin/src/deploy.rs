@@ -3,29 +3,38 @@
 //! Nothing is stored unless the check succeeds, and the component's bytes are durable before the record that
 //! activates them is proposed.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::{StatusCode, body::Incoming, http::request::Parts};
-use relight_core::{Answer, Command, Deployment, DeploymentId, Digest, Revision, Service, Timestamp};
+use relight_core::{
+    Answer, Command, Deployment, DeploymentId, Revision, Service, Timestamp, ids::Lsn, schema::Options,
+};
 use relight_executor::{Checked, UploadError, limits::COMPONENT_BYTES_MAX};
 use relight_http::body::{BodyError, BodyLimits, collect};
 use relight_partition::Schema;
 
 use crate::{
     Admin,
+    changes::changes,
     codes::Code,
     config::Config,
     door::propose,
     error::{Error, Result},
-    services::{self, Change},
-    types::DeployResponse,
+    services,
+    types::{ChangeMetadata, DeployResponse, ServiceMetadata},
 };
 
 /// Uploads that are held in memory at once; each may be as large as a component. Further ones wait.
 pub(crate) const UPLOADS_MAX: usize = 4;
-/// How long an upload waits until every partition knows the deployment. It is active then at the latest when they do.
-const EVERYWHERE_MAX: Duration = Duration::from_secs(30);
+
+/// What `apply` has made of a deployment.
+struct Activated {
+    revisions: Vec<(Arc<str>, Revision)>,
+    /// Whether anything is new.
+    changed: bool,
+    version: Lsn,
+}
 
 impl Admin {
     pub(crate) async fn deploy(&self, parts: &Parts, body: Incoming) -> Result<(StatusCode, DeployResponse)> {
@@ -39,31 +48,32 @@ impl Admin {
         let id = config.deployment_id(checked.digest);
         let services: Vec<Service> =
             checked.services.iter().map(|service| Service { deployment: id, ..service.clone() }).collect();
-        let changes: Vec<Change> = services
+        let changes: Vec<ChangeMetadata> = services
             .iter()
-            .flat_map(|new| services::changes(schema.services.get(&new.name).map(|old| &**old), new))
+            .flat_map(|new| changes(latest(&schema, id, new).as_deref(), new, &schema.defaults))
             .collect();
         refuse_breaking(&config, &changes)?;
         if config.dry_run {
             let revisions = expected_revisions(&schema, id, &services);
-            return Ok((StatusCode::OK, response(id, &checked, services, &revisions, changes)));
+            let shown = shown(services, &revisions, &schema.defaults);
+            return Ok((StatusCode::OK, response(id, &checked, shown, changes)));
         }
-        let (revisions, changed) = self.activate(&config, id, &checked, &services, component).await?;
-        let everywhere = self.inner.partitions.deployed_everywhere(id, &revisions);
-        match tokio::time::timeout(EVERYWHERE_MAX, everywhere).await {
-            Ok(everywhere) => everywhere?,
-            Err(_) => {
-                let message = format!("deployment `{id}` is stored, but not every partition knows it yet");
-                return Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, Code::NoLeader, message)
-                    .hint("it will be active; deploy again to be sure"));
-            }
-        }
+        let Activated { revisions, changed, version } =
+            self.activate(&config, id, &checked, &services, component).await?;
+        self.everywhere(version, &format!("deployment `{id}` is stored")).await?;
         tracing::info!(deployment = %id, changed, "deployed");
         let status = if changed { StatusCode::CREATED } else { StatusCode::OK };
-        Ok((status, response(id, &checked, services, &revisions, changes)))
+        let schema = self.schema();
+        // As they are now: those that were deployed already keep what an operator has set.
+        let services = services.into_iter().map(|new| match schema.services.get(&new.name) {
+            Some(latest) if latest.deployment == id => Service::clone(latest),
+            _ => new,
+        });
+        let shown = shown(services.collect(), &revisions, &schema.defaults);
+        Ok((status, response(id, &checked, shown, changes)))
     }
 
-    /// Stores the bytes, then proposes the deployment. Answers the revisions, and whether anything is new.
+    /// Stores the bytes, then proposes the deployment.
     async fn activate(
         &self,
         config: &Config,
@@ -71,31 +81,21 @@ impl Admin {
         checked: &Checked,
         services: &[Service],
         component: Bytes,
-    ) -> Result<(Vec<(Arc<str>, Revision)>, bool)> {
+    ) -> Result<Activated> {
         let blobs = Arc::clone(&self.inner.blobs);
         let stored = tokio::task::spawn_blocking(move || blobs.put(&component));
         stored.await.map_err(|_| Error::internal("storing the component panicked"))??;
         let deployment = deployment(config, id, checked, self.now());
         let command = Command::Deploy { request: self.request_id(), deployment, services: services.to_vec() };
         match propose(self.registry(), &command).await? {
-            Answer::Deployed { revisions, changed, .. } => Ok((revisions, changed)),
+            Answer::Deployed { revisions, changed, version, .. } => {
+                Ok(Activated { revisions, changed, version })
+            }
             Answer::Refused(refusal) => {
                 self.remove_unused(checked.digest).await;
                 Err(refusal.into())
             }
             other => Err(Error::internal(format!("a deployment was answered with {other:?}"))),
-        }
-    }
-
-    /// Deletes the bytes of a refused upload, unless a deployment has the same ones.
-    async fn remove_unused(&self, digest: Digest) {
-        if self.schema().deployments.values().any(|deployment| deployment.digest == digest) {
-            return;
-        }
-        let blobs = Arc::clone(&self.inner.blobs);
-        let removed = tokio::task::spawn_blocking(move || blobs.remove(digest)).await;
-        if !matches!(removed, Ok(Ok(()))) {
-            tracing::warn!(%digest, ?removed, "failed to delete the component of a refused upload");
         }
     }
 }
@@ -136,9 +136,9 @@ fn too_large(bytes_max: usize) -> Error {
     Error { message: format!("the component is larger than {bytes_max} bytes"), ..error.into() }
 }
 
-fn refuse_breaking(config: &Config, changes: &[Change]) -> Result<()> {
+fn refuse_breaking(config: &Config, changes: &[ChangeMetadata]) -> Result<()> {
     let breaking: Vec<_> =
-        changes.iter().filter(|change| change.breaking).map(|change| change.text.as_str()).collect();
+        changes.iter().filter(|change| change.breaking).map(|change| change.message.as_str()).collect();
     if config.breaking || breaking.is_empty() {
         return Ok(());
     }
@@ -160,29 +160,42 @@ fn expected_revisions(schema: &Schema, id: DeploymentId, services: &[Service]) -
     services.iter().map(|service| (Arc::clone(&service.name), revision(service))).collect()
 }
 
+/// The latest revision that `new` comes after. One of the same deployment is no other revision: what an operator has
+/// set for it stays.
+fn latest(schema: &Schema, id: DeploymentId, new: &Service) -> Option<Arc<Service>> {
+    let latest = schema.services.get(&new.name)?;
+    if latest.deployment == id { Some(Arc::new(new.clone())) } else { Some(Arc::clone(latest)) }
+}
+
+fn shown(
+    services: Vec<Service>,
+    revisions: &[(Arc<str>, Revision)],
+    defaults: &Options,
+) -> Vec<ServiceMetadata> {
+    let revision =
+        |name: &Arc<str>| revisions.iter().find(|(known, _)| known == name).map(|(_, revision)| *revision);
+    let shown = services.into_iter().map(|service| {
+        let revision = revision(&service.name).unwrap_or(service.revision);
+        services::service(&Service { revision, ..service }, defaults)
+    });
+    shown.collect()
+}
+
 fn response(
     id: DeploymentId,
     checked: &Checked,
-    services: Vec<Service>,
-    revisions: &[(Arc<str>, Revision)],
-    changes: Vec<Change>,
+    services: Vec<ServiceMetadata>,
+    changes: Vec<ChangeMetadata>,
 ) -> DeployResponse {
-    let revision =
-        |name: &Arc<str>| revisions.iter().find(|(known, _)| known == name).map(|(_, revision)| *revision);
     DeployResponse {
         id: id.to_string(),
         digest: checked.digest.to_string(),
-        services: services
-            .into_iter()
-            .map(|service| {
-                let revision = revision(&service.name).unwrap_or(service.revision);
-                services::service(&Service { revision, ..service })
-            })
-            .collect(),
+        services,
         imports: checked.imports.clone(),
         size_bytes: checked.size_bytes,
         compiled_in_ms: u64::try_from(checked.compiled_in.as_millis()).unwrap_or(u64::MAX),
-        info: changes.into_iter().map(|change| change.text).collect(),
+        info: changes.iter().map(|change| change.message.clone()).collect(),
+        changes,
     }
 }
 

@@ -126,6 +126,26 @@ impl From<Refusal> for Error {
             | Refusal::PromiseCompleted { .. }
             | Refusal::NotAWorkflow(_)
             | Refusal::TooManySignals(_) => Self::bad(Code::BadRequest, message),
+            Refusal::UnknownService(_) => Self::not_found(Code::UnknownService, message),
+            Refusal::UnknownRevision { .. } => Self::not_found(Code::UnknownRevision, message)
+                .hint("`relight services revisions` lists those that can be used"),
+            Refusal::NoEarlierRevision(_) => {
+                Self::new(StatusCode::CONFLICT, Code::NoEarlierRevision, message)
+            }
+            Refusal::NoSuchDeployment(_) => Self::not_found(Code::UnknownDeployment, message),
+            Refusal::BeingRemoved(_) => {
+                Self::new(StatusCode::CONFLICT, Code::DeploymentBeingRemoved, message)
+                    .hint("name another deployment, or upload its component again")
+            }
+            Refusal::NotBeingRemoved(_) => Self::new(
+                StatusCode::CONFLICT,
+                Code::DeploymentInUse,
+                format!("{message}: it was deployed again"),
+            ),
+            Refusal::LatestOf { .. } => Self::new(StatusCode::CONFLICT, Code::DeploymentInUse, message).hint(
+                "deploy another component or roll back first; `force=true` removes these services with it",
+            ),
+            Refusal::Pinned(_) => Self::new(StatusCode::CONFLICT, Code::DeploymentInUse, message),
             Refusal::KindChanged { .. } => Self::new(StatusCode::CONFLICT, Code::KindChanged, message)
                 .hint("give the service another name"),
         }

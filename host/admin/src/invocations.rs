@@ -29,6 +29,8 @@ pub(crate) struct Filter {
     deployment: Option<DeploymentId>,
     /// Created then or later.
     since: Option<Timestamp>,
+    /// Created earlier than that.
+    before: Option<Timestamp>,
     limit: usize,
     /// Those after this one.
     cursor: Option<InvocationId>,
@@ -53,6 +55,7 @@ impl Filter {
             statuses: Vec::new(),
             deployment: None,
             since: None,
+            before: None,
             limit: LIMIT_DEFAULT,
             cursor: None,
         };
@@ -80,6 +83,22 @@ impl Filter {
         Ok(filter)
     }
 
+    /// Those on a deployment that have neither ended nor are paused.
+    pub(crate) fn unpaused_on(deployment: DeploymentId, cursor: Option<InvocationId>) -> Self {
+        let statuses = STATUSES.iter().filter(|status| !matches!(**status, "completed" | "paused"));
+        Self {
+            service: None,
+            handler: None,
+            key: None,
+            statuses: statuses.map(ToString::to_string).collect(),
+            deployment: Some(deployment),
+            since: None,
+            before: None,
+            limit: LIMIT_MAX,
+            cursor,
+        }
+    }
+
     fn set(&mut self, name: &str, value: String, now: Timestamp) -> Result<()> {
         let bad = |text: String| Error::bad(Code::BadFilter, text);
         match name {
@@ -99,17 +118,8 @@ impl Filter {
                 let id = value.parse().map_err(|error: relight_core::ParseIdError| bad(error.to_string()))?;
                 self.deployment = Some(id);
             }
-            "since" => {
-                let ago = parse_duration(&value).ok().map(|duration| {
-                    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-                    now.0.saturating_sub(milliseconds)
-                });
-                let instant = ago.or_else(|| parse_instant(&value)).ok_or_else(|| {
-                    bad(format!("`{value}` is neither a duration nor an instant"))
-                        .hint("such as `1h` or RFC 3339")
-                })?;
-                self.since = Some(Timestamp(instant));
-            }
+            "since" => self.since = Some(instant(&value, now)?),
+            "before" => self.before = Some(instant(&value, now)?),
             "limit" => {
                 let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
                 self.limit =
@@ -120,7 +130,8 @@ impl Filter {
                 self.cursor = Some(id);
             }
             _ => {
-                let hint = "known are service, handler, key, status, deployment, since, limit and cursor";
+                let hint =
+                    "known are service, handler, key, status, deployment, since, before, limit and cursor";
                 return Err(bad(format!("unknown filter `{name}`")).hint(hint));
             }
         }
@@ -137,9 +148,22 @@ impl Filter {
             && same(self.key.as_ref(), target.key.as_deref())
             && self.deployment.is_none_or(|wanted| invocation.deployment == Some(wanted))
             && self.since.is_none_or(|since| since <= invocation.created_at)
+            && self.before.is_none_or(|before| invocation.created_at < before)
             && (self.statuses.is_empty()
                 || self.statuses.iter().any(|status| status == invocation.status.name()))
     }
+}
+
+/// An instant, or how long ago it was.
+fn instant(value: &str, now: Timestamp) -> Result<Timestamp> {
+    let ago = parse_duration(value).ok().map(|duration| {
+        let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        now.0.saturating_sub(milliseconds)
+    });
+    ago.or_else(|| parse_instant(value)).map(Timestamp).ok_or_else(|| {
+        Error::bad(Code::BadFilter, format!("`{value}` is neither a duration nor an instant"))
+            .hint("such as `1h` or RFC 3339")
+    })
 }
 
 /// What one read of a few rows gives.
@@ -180,24 +204,6 @@ impl Admin {
             }
         }
         Ok(page(found, None))
-    }
-
-    /// Whether an invocation that is not completed is pinned to a deployment; `true` as well when there are too many
-    /// invocations to be sure.
-    pub(crate) async fn is_pinned(&self, deployment: DeploymentId) -> Result<bool> {
-        let unfinished = STATUSES.iter().filter(|status| **status != "completed").map(ToString::to_string);
-        let filter = Filter {
-            service: None,
-            handler: None,
-            key: None,
-            statuses: unfinished.collect(),
-            deployment: Some(deployment),
-            since: None,
-            limit: 1,
-            cursor: None,
-        };
-        let page = self.invocations(filter).await?;
-        Ok(!page.invocations.is_empty() || page.next.is_some())
     }
 }
 
@@ -274,7 +280,16 @@ mod tests {
         assert_eq!((filter.limit, filter.cursor), (5, Some(id)));
         assert_eq!(parse("since=1970-01-01T00:00:01Z").since, Some(Timestamp(1000)));
         assert_eq!(Filter::parse(None, NOW).expect("no filter").limit, LIMIT_DEFAULT);
-        for query in ["x=1", "status=on", "limit=0", "limit=1001", "cursor=x", "since=then", "deployment=7"] {
+        for query in [
+            "x=1",
+            "status=on",
+            "limit=0",
+            "limit=1001",
+            "cursor=x",
+            "since=then",
+            "before=soon",
+            "deployment=7",
+        ] {
             assert_eq!(Filter::parse(Some(query), NOW).expect_err(query).code, "RL0304");
         }
     }
@@ -293,6 +308,8 @@ mod tests {
             ("status=running", false),
             ("since=1970-01-01T00:00:01Z", true),
             ("since=1970-01-01T00:00:01.001Z", false),
+            ("before=1970-01-01T00:00:01Z", false),
+            ("before=1h&since=9999s", true),
         ] {
             assert_eq!(parse(query).matches(&invocation), expected, "{query}");
         }

@@ -12,6 +12,7 @@
 //! Architecture invariant: REST types are separate from core types and are converted here.
 
 pub mod bundle;
+mod changes;
 mod check;
 mod codes;
 mod config;
@@ -22,7 +23,10 @@ mod error;
 mod export;
 mod invocations;
 mod journal;
+mod patch;
 mod record;
+mod registry;
+mod removal;
 mod resume;
 mod route;
 #[cfg(test)]
@@ -51,7 +55,7 @@ use crate::{
     journal::Page,
     record::RECORDS_MAX,
     route::{Route, route},
-    types::{DeploymentMetadata, Deployments, Handlers, Health, ServiceMetadata, Services, Version},
+    types::{Handlers, Health, ServiceMetadata, Services, Version},
     verbs::On,
 };
 
@@ -146,8 +150,9 @@ impl Admin {
                 respond::json(status, &response)
             }
             Route::Check => respond::json(ok, &self.check(&parts, body).await?),
-            Route::Deployments => respond::json(ok, &self.deployments()),
+            Route::Deployments => respond::json(ok, &self.deployments().await?),
             Route::Deployment(id) => respond::json(ok, &self.deployment(id).await?),
+            Route::RemoveDeployment(id) => respond::json(ok, &self.remove_deployment(id, query).await?),
             Route::Component(id) => respond::bytes(ok, WASM_TYPE, self.component(id).await?),
             Route::Wit(id) => {
                 let component = self.component(id).await?;
@@ -157,9 +162,12 @@ impl Admin {
                 respond::text(ok, text.map_err(Error::internal)?)
             }
             Route::Services => respond::json(ok, &self.services()),
-            Route::Service(name) => respond::json(ok, &services::service(&*self.service(&name)?)),
+            Route::Service(name) => respond::json(ok, &self.service_metadata(&name)?),
+            Route::PatchService(name) => respond::json(ok, &self.patch_service(&name, &parts, body).await?),
+            Route::Revisions(name) => respond::json(ok, &self.revisions(&name).await?),
+            Route::Rollback(name) => respond::json(ok, &self.rollback(&name, query).await?),
             Route::Handlers(name) => {
-                let ServiceMetadata { handlers, .. } = services::service(&*self.service(&name)?);
+                let ServiceMetadata { handlers, .. } = self.service_metadata(&name)?;
                 respond::json(ok, &Handlers { handlers })
             }
             Route::Handler(service, handler) => respond::json(ok, &self.handler(&service, &handler)?),
@@ -192,9 +200,9 @@ impl Admin {
     }
 
     fn services(&self) -> Services {
-        Services {
-            services: self.schema().services.values().map(|service| services::service(service)).collect(),
-        }
+        let schema = self.schema();
+        let shown = schema.services.values().map(|service| services::service(service, &schema.defaults));
+        Services { services: shown.collect() }
     }
 
     fn service(&self, name: &str) -> Result<Arc<Service>> {
@@ -204,28 +212,10 @@ impl Admin {
 
     fn handler(&self, service: &str, handler: &str) -> Result<types::HandlerMetadata> {
         let service = self.service(service)?;
-        let found = service.handler(handler).map(|found| services::handler(&service, found));
+        let found =
+            service.handler(handler).map(|found| services::handler(&service, found, &self.schema().defaults));
         let message = || format!("service `{}` has no handler `{handler}`", service.name);
         found.ok_or_else(|| Error::not_found(Code::UnknownHandler, message()))
-    }
-
-    fn deployments(&self) -> Deployments {
-        let schema = self.schema();
-        let deployments = schema.deployments.values().map(|deployment| services::deployment(deployment));
-        Deployments { deployments: deployments.collect() }
-    }
-
-    async fn deployment(&self, id: DeploymentId) -> Result<DeploymentMetadata> {
-        let deployment = self.find_deployment(id)?;
-        let latest = self.schema().services.values().any(|service| service.deployment == id);
-        let status = if latest {
-            "active"
-        } else if self.is_pinned(id).await? {
-            "draining"
-        } else {
-            "drained"
-        };
-        Ok(DeploymentMetadata { status: Some(status.to_owned()), ..services::deployment(&deployment) })
     }
 
     async fn component(&self, id: DeploymentId) -> Result<bytes::Bytes> {

@@ -1,19 +1,20 @@
-//! Services and deployments as JSON, and what a new revision changes for callers.
+//! Services and deployments as JSON.
 
 use relight_core::{
     Deployment, DurationMs, Handler, HandlerMode, Service, ServiceKind,
     retry::{OnExhausted, RetryPolicy},
-    schema::{EffectDef, Options, PayloadDef, Policies},
+    schema::{EffectDef, Options, PayloadDef, Removal},
 };
 use relight_http::time::{format_duration, format_instant};
 
 use crate::types::{
-    DeploymentMetadata, EffectMetadata, HandlerMetadata, PayloadMetadata, RetryPolicyMetadata,
+    DeploymentMetadata, EffectMetadata, HandlerMetadata, Overrides, PayloadMetadata, RetryPolicyMetadata,
     ServiceMetadata,
 };
 
-pub(crate) fn service(service: &Service) -> ServiceMetadata {
-    let policies = service_policies(&service.options);
+/// `defaults`: what the server says where handlers and services leave it open.
+pub(crate) fn service(service: &Service, defaults: &Options) -> ServiceMetadata {
+    let policies = service.common_policies(defaults);
     ServiceMetadata {
         name: service.name.to_string(),
         ty: match service.kind {
@@ -22,7 +23,7 @@ pub(crate) fn service(service: &Service) -> ServiceMetadata {
             ServiceKind::Workflow => "Workflow",
         }
         .to_owned(),
-        handlers: service.handlers.iter().map(|one| handler(service, one)).collect(),
+        handlers: service.handlers.iter().map(|one| handler(service, one, defaults)).collect(),
         deployment_id: service.deployment.to_string(),
         revision: service.revision.0,
         public: policies.public,
@@ -35,11 +36,12 @@ pub(crate) fn service(service: &Service) -> ServiceMetadata {
         abort_timeout: duration(policies.abort_timeout),
         retry_policy: retry_policy(&policies.retry),
         metadata: service.metadata.iter().cloned().collect(),
+        overrides: (service.overrides != Options::default()).then(|| overrides(&service.overrides)),
     }
 }
 
-pub(crate) fn handler(service: &Service, handler: &Handler) -> HandlerMetadata {
-    let policies = service.policies(handler);
+pub(crate) fn handler(service: &Service, handler: &Handler, defaults: &Options) -> HandlerMetadata {
+    let policies = service.policies(handler, defaults);
     HandlerMetadata {
         name: handler.name.to_string(),
         ty: match (service.kind, handler.mode) {
@@ -59,7 +61,22 @@ pub(crate) fn handler(service: &Service, handler: &Handler) -> HandlerMetadata {
     }
 }
 
-pub(crate) fn deployment(deployment: &Deployment) -> DeploymentMetadata {
+/// How much a deployment is in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Use {
+    /// It is the latest of a service.
+    pub(crate) latest: bool,
+    /// Invocations that are pinned to it and not completed.
+    pub(crate) pinned: u64,
+    pub(crate) removal: Option<Removal>,
+}
+
+pub(crate) fn deployment(deployment: &Deployment, used: Use) -> DeploymentMetadata {
+    let status = match used {
+        Use { latest: true, .. } => "active",
+        Use { pinned: 1.., .. } => "draining",
+        Use { .. } => "drained",
+    };
     DeploymentMetadata {
         id: deployment.id.to_string(),
         digest: deployment.digest.to_string(),
@@ -72,7 +89,15 @@ pub(crate) fn deployment(deployment: &Deployment) -> DeploymentMetadata {
         env: deployment.env.iter().cloned().collect(),
         memory_max: deployment.memory_bytes_max,
         metadata: deployment.metadata.iter().cloned().collect(),
-        status: None,
+        status: status.to_owned(),
+        pinned_invocations: used.pinned,
+        removal: used.removal.map(|removal| {
+            match removal {
+                Removal::Draining => "draining",
+                Removal::Closing => "closing",
+            }
+            .to_owned()
+        }),
     }
 }
 
@@ -85,16 +110,14 @@ fn effect(effect: &EffectDef) -> EffectMetadata {
     }
 }
 
-/// What holds for handlers that leave it open.
-fn service_policies(options: &Options) -> Policies {
-    let default = Policies::DEFAULT;
-    Policies {
-        public: options.public.unwrap_or(default.public),
-        inactivity_timeout: options.inactivity_timeout,
-        abort_timeout: options.abort_timeout.unwrap_or(default.abort_timeout),
-        idempotency_retention: options.idempotency_retention.unwrap_or(default.idempotency_retention),
-        journal_retention: options.journal_retention.unwrap_or(default.journal_retention),
-        retry: options.retry.unwrap_or(default.retry),
+fn overrides(options: &Options) -> Overrides {
+    Overrides {
+        public: options.public,
+        idempotency_retention: options.idempotency_retention.map(duration),
+        journal_retention: options.journal_retention.map(duration),
+        inactivity_timeout: options.inactivity_timeout.map(duration),
+        abort_timeout: options.abort_timeout.map(duration),
+        retry_policy: options.retry.as_ref().map(retry_policy),
     }
 }
 
@@ -106,7 +129,7 @@ fn payload(payload: &PayloadDef) -> PayloadMetadata {
     }
 }
 
-fn retry_policy(policy: &RetryPolicy) -> RetryPolicyMetadata {
+pub(crate) fn retry_policy(policy: &RetryPolicy) -> RetryPolicyMetadata {
     RetryPolicyMetadata {
         initial_interval: duration(policy.initial_interval),
         factor_milli: policy.factor_milli,
@@ -121,55 +144,16 @@ fn retry_policy(policy: &RetryPolicy) -> RetryPolicyMetadata {
     }
 }
 
-fn duration(duration: DurationMs) -> String {
+pub(crate) fn duration(duration: DurationMs) -> String {
     format_duration(duration.0)
 }
 
-fn mode_name(mode: HandlerMode) -> &'static str {
+pub(crate) fn mode_name(mode: HandlerMode) -> &'static str {
     match mode {
         HandlerMode::Exclusive => "Exclusive",
         HandlerMode::Shared => "Shared",
         HandlerMode::Workflow => "Workflow",
     }
-}
-
-/// A difference between two revisions of a service.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Change {
-    /// Callers of the old revision may fail on the new one.
-    pub(crate) breaking: bool,
-    pub(crate) text: String,
-}
-
-pub(crate) fn changes(old: Option<&Service>, new: &Service) -> Vec<Change> {
-    let change = |breaking, text: String| Change { breaking, text };
-    let Some(old) = old else {
-        return vec![change(false, format!("service `{}` is new", new.name))];
-    };
-    let mut changes = Vec::new();
-    for handler in &old.handlers {
-        let name = format!("handler `{}` of `{}`", handler.name, new.name);
-        let Some(now) = new.handler(&handler.name) else {
-            changes.push(change(true, format!("{name} is removed")));
-            continue;
-        };
-        if new.kind != ServiceKind::Service && handler.mode != now.mode {
-            let (before, after) = (mode_name(handler.mode), mode_name(now.mode));
-            changes.push(change(true, format!("{name} is now {after}, it was {before}")));
-        }
-        match (old.policies(handler).public, new.policies(now).public) {
-            (true, false) => changes.push(change(true, format!("{name} is now private"))),
-            (false, true) => changes.push(change(false, format!("{name} is now public"))),
-            (true, true) | (false, false) => {}
-        }
-        if handler.input != now.input || handler.output != now.output {
-            changes.push(change(false, format!("{name} takes or gives another payload")));
-        }
-    }
-    for handler in new.handlers.iter().filter(|handler| old.handler(&handler.name).is_none()) {
-        changes.push(change(false, format!("handler `{}` of `{}` is new", handler.name, new.name)));
-    }
-    changes
 }
 
 #[cfg(test)]
@@ -200,6 +184,7 @@ mod tests {
             documentation: None,
             options: Options::default(),
             metadata: Vec::new(),
+            overrides: Options::default(),
         }
     }
 
@@ -209,7 +194,7 @@ mod tests {
             cart(vec![a_handler("add", HandlerMode::Exclusive), a_handler("get", HandlerMode::Shared)]);
         service.options.journal_retention = Some(DurationMs(0));
         service.handlers[1].options.public = Some(false);
-        let shown = super::service(&service);
+        let shown = super::service(&service, &Options::default());
         assert_eq!((shown.ty.as_str(), shown.revision, shown.public), ("VirtualObject", 2, true));
         assert_eq!((shown.journal_retention.as_str(), shown.idempotency_retention.as_str()), ("0s", "24h"));
         assert_eq!(shown.retry_policy.initial_interval, "50ms");
@@ -220,10 +205,50 @@ mod tests {
     }
 
     #[test]
+    fn an_operator_comes_before_handler_service_and_server() {
+        let mut service =
+            cart(vec![a_handler("add", HandlerMode::Exclusive), a_handler("get", HandlerMode::Shared)]);
+        let retry = |attempts| Some(RetryPolicy { max_attempts: Some(attempts), ..RetryPolicy::HANDLER });
+        let defaults = Options { retry: retry(5), public: None, ..Options::default() };
+        let attempts = |service: &Service| {
+            let shown = super::service(service, &defaults);
+            let handlers = shown.handlers.iter().map(|handler| handler.retry_policy.max_attempts);
+            (shown.retry_policy.max_attempts, handlers.collect::<Vec<_>>())
+        };
+        assert_eq!(attempts(&service), (Some(5), vec![Some(5), Some(5)]));
+        service.options.retry = retry(4);
+        service.handlers[0].options.retry = retry(3);
+        assert_eq!(attempts(&service), (Some(4), vec![Some(3), Some(4)]));
+        assert_eq!(super::service(&service, &defaults).overrides, None);
+        service.overrides.retry = retry(2);
+        assert_eq!(attempts(&service), (Some(2), vec![Some(2), Some(2)]));
+        let shown =
+            super::service(&service, &defaults).overrides.and_then(|overrides| overrides.retry_policy);
+        assert_eq!(shown.and_then(|policy| policy.max_attempts), Some(2));
+    }
+
+    #[test]
+    fn a_handler_that_declares_itself_private_stays_so() {
+        let mut service =
+            cart(vec![a_handler("add", HandlerMode::Exclusive), a_handler("get", HandlerMode::Shared)]);
+        service.handlers[0].options.public = Some(false);
+        service.handlers[1].options.public = Some(true);
+        let public = |service: &Service| {
+            let shown = super::service(service, &Options::default());
+            shown.handlers.iter().map(|handler| handler.public).collect::<Vec<_>>()
+        };
+        assert_eq!(public(&service), [false, true]);
+        service.overrides.public = Some(true);
+        assert_eq!(public(&service), [false, true]);
+        service.overrides.public = Some(false);
+        assert_eq!(public(&service), [false, false]);
+    }
+
+    #[test]
     fn handlers_of_a_service_have_no_mode() {
         let mut service = cart(vec![a_handler("add", HandlerMode::Exclusive)]);
         service.kind = ServiceKind::Service;
-        assert_eq!(super::service(&service).handlers[0].ty, None);
+        assert_eq!(super::service(&service, &Options::default()).handlers[0].ty, None);
     }
 
     #[test]
@@ -231,7 +256,7 @@ mod tests {
         let mut service =
             cart(vec![a_handler("run", HandlerMode::Workflow), a_handler("get", HandlerMode::Shared)]);
         service.kind = ServiceKind::Workflow;
-        let shown = super::service(&service);
+        let shown = super::service(&service, &Options::default());
         assert_eq!(
             (shown.ty.as_str(), shown.workflow_completion_retention.as_deref()),
             ("Workflow", Some("24h"))
@@ -239,38 +264,6 @@ mod tests {
         let modes: Vec<_> = shown.handlers.iter().map(|handler| handler.ty.as_deref()).collect();
         assert_eq!(modes, [Some("Workflow"), Some("Shared")]);
         service.kind = ServiceKind::VirtualObject;
-        assert_eq!(super::service(&service).workflow_completion_retention, None);
-    }
-
-    #[test]
-    fn changes_that_break_callers_are_told_apart() {
-        let old = cart(vec![
-            a_handler("add", HandlerMode::Exclusive),
-            a_handler("get", HandlerMode::Shared),
-            a_handler("gone", HandlerMode::Shared),
-            a_handler("hide", HandlerMode::Shared),
-        ]);
-        let mut hidden = a_handler("hide", HandlerMode::Shared);
-        hidden.options.public = Some(false);
-        let mut typed = a_handler("add", HandlerMode::Exclusive);
-        typed.input.required = true;
-        let new = cart(vec![
-            typed,
-            a_handler("get", HandlerMode::Exclusive),
-            hidden,
-            a_handler("new", HandlerMode::Shared),
-        ]);
-        let told: Vec<_> =
-            changes(Some(&old), &new).into_iter().map(|change| (change.breaking, change.text)).collect();
-        let expected = [
-            (false, "handler `add` of `Cart` takes or gives another payload"),
-            (true, "handler `get` of `Cart` is now Exclusive, it was Shared"),
-            (true, "handler `gone` of `Cart` is removed"),
-            (true, "handler `hide` of `Cart` is now private"),
-            (false, "handler `new` of `Cart` is new"),
-        ];
-        assert_eq!(told, expected.map(|(breaking, text)| (breaking, text.to_owned())));
-        assert_eq!(changes(Some(&old), &old), []);
-        assert_eq!(changes(None, &old)[0].text, "service `Cart` is new");
+        assert_eq!(super::service(&service, &Options::default()).workflow_completion_retention, None);
     }
 }

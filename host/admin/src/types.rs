@@ -130,8 +130,24 @@ pub struct DeployResponse {
     pub imports: Vec<String>,
     pub size_bytes: u64,
     pub compiled_in_ms: u64,
-    /// What changes for those who call the services.
+    /// What changes for those who call the services, and what else a person should know, in words.
     pub info: Vec<String>,
+    /// How the services differ from their latest revisions.
+    #[serde(default)]
+    pub changes: Vec<ChangeMetadata>,
+}
+
+/// A difference between two revisions of a service.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ChangeMetadata {
+    pub service: String,
+    /// Absent: the service as a whole.
+    pub handler: Option<String>,
+    /// `added`, `removed` or `changed`.
+    pub kind: String,
+    /// Callers of the old revision may fail on the new one.
+    pub breaking: bool,
+    pub message: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -153,9 +169,50 @@ pub struct DeploymentMetadata {
     /// Bytes of linear memory that one instance may have.
     pub memory_max: u64,
     pub metadata: BTreeMap<String, String>,
-    /// `active`, `draining` or `drained`; in the detail only.
+    /// `active`: the latest of a service; `draining`: invocations that are not completed are pinned to it; `drained`:
+    /// neither.
+    pub status: String,
+    /// Invocations that are pinned to it and not completed.
+    pub pinned_invocations: u64,
+    /// It was asked to be removed, and nothing new can use it: `draining`, or `closing` when invocations that are
+    /// pinned to it are paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
+    pub removal: Option<String>,
+}
+
+/// Answer to the removal of a deployment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DeploymentRemoved {
+    pub id: String,
+    /// Services that had nothing but this deployment and are gone with it.
+    pub services: Vec<String>,
+    /// Invocations that were pinned to it and are paused now.
+    pub paused: Vec<String>,
+}
+
+/// Every revision of a service that can be the latest, oldest first.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Revisions {
+    pub revisions: Vec<RevisionMetadata>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RevisionMetadata {
+    pub revision: u32,
+    pub deployment_id: String,
+    /// New invocations use it.
+    pub latest: bool,
+    pub handlers: Vec<String>,
+}
+
+/// Answer to a rollback.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// As it is now.
+    pub service: ServiceMetadata,
+    /// It was the latest before.
+    pub previous_revision: Option<u32>,
+    pub changes: Vec<ChangeMetadata>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -190,6 +247,27 @@ pub struct ServiceMetadata {
     pub abort_timeout: String,
     pub retry_policy: RetryPolicyMetadata,
     pub metadata: BTreeMap<String, String>,
+    /// What an operator has set; absent when nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<Overrides>,
+}
+
+/// Policies that an operator has set for a revision of a service.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Overrides {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<bool>,
+    /// Of a workflow: how long its run is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_retention: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_retention: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inactivity_timeout: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort_timeout: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_policy: Option<RetryPolicyMetadata>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -8,6 +8,7 @@
 mod address;
 mod client;
 mod commands;
+mod confirm;
 mod error;
 mod output;
 mod project;

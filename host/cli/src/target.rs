@@ -43,6 +43,8 @@ impl Target {
 /// Invocations that a verb is applied to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
+    /// Whatever the filters select; never parsed.
+    All,
     /// `inv_1…`.
     Id(String),
     /// `Svc`.

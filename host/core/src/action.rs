@@ -115,6 +115,12 @@ pub enum Answer {
         deployment: DeploymentId,
         revisions: Vec<(Arc<str>, Revision)>,
         changed: bool,
+        version: Lsn,
+    },
+    /// What is deployed is as it was asked for, everywhere once every partition has this version.
+    Registered {
+        version: Lsn,
+        changed: bool,
     },
     Refused(Refusal),
 }
@@ -148,4 +154,24 @@ pub enum Refusal {
     JournalChanged(InvocationId),
     #[error("service `{name}` is a {deployed}; a deployment can't change its kind")]
     KindChanged { name: Arc<str>, deployed: ServiceKind },
+    #[error("unknown service `{0}`")]
+    UnknownService(Arc<str>),
+    #[error("service `{service}` has no revision {revision}, or its deployment was removed")]
+    UnknownRevision { service: Arc<str>, revision: Revision },
+    #[error("service `{0}` has no earlier revision")]
+    NoEarlierRevision(Arc<str>),
+    #[error("unknown deployment `{0}`")]
+    NoSuchDeployment(DeploymentId),
+    #[error("deployment `{0}` is being removed; nothing new can use it")]
+    BeingRemoved(DeploymentId),
+    #[error("deployment `{0}` is not being removed")]
+    NotBeingRemoved(DeploymentId),
+    #[error("deployment `{deployment}` is the latest of {}", quoted(services))]
+    LatestOf { deployment: DeploymentId, services: Vec<Arc<str>> },
+    #[error("invocations are pinned to deployment `{0}`")]
+    Pinned(DeploymentId),
+}
+
+fn quoted(names: &[Arc<str>]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

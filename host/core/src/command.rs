@@ -2,16 +2,18 @@
 //!
 //! Their byte form is in `relight-storage`; which command may come from whom is said at each.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{
     ids::{
         AwakeableId, DeploymentId, EntryIndex, FencingToken, Incarnation, InvocationId, LeaderEpoch, Lsn,
-        PartitionId, RequestId,
+        PartitionId, RequestId, Revision,
     },
     journal::Entry,
     retry::RetryPolicy,
-    schema::{Deployment, Service},
+    schema::{Deployment, Options, OptionsPatch, Removal, SchemaChange, Service},
     tables::TimerKey,
     value::{DurationMs, Failure, Headers, ObjectKey, Outcome, Target, Timestamp, Value},
 };
@@ -50,6 +52,18 @@ pub enum Command {
     Purge { request: RequestId, id: InvocationId, what: Purge },
     /// From admin, to partition 0 only: activate a deployment. Revisions are assigned by `apply`.
     Deploy { request: RequestId, deployment: Deployment, services: Vec<Service> },
+    /// From admin, to partition 0 only: make another revision the latest; `None`: the one before.
+    Rollback { request: RequestId, service: Arc<str>, revision: Option<Revision> },
+    /// From admin, to partition 0 only: what an operator sets for the latest revision of a service.
+    PatchService { request: RequestId, service: Arc<str>, patch: OptionsPatch },
+    /// From a server that starts, to partition 0 only: its policies.
+    Configure { request: RequestId, defaults: Options },
+    /// From admin, to partition 0 only: nothing new uses the deployment from here on.
+    StartRemoval { request: RequestId, deployment: DeploymentId, removal: Removal },
+    /// From admin, to partition 0 only, once no partition needs the deployment any more.
+    FinishRemoval { request: RequestId, deployment: DeploymentId },
+    /// From admin: pause an invocation that is pinned to a deployment which is closing.
+    Evict { request: RequestId, id: InvocationId, deployment: DeploymentId },
     /// From an attempt: operations it has made, the first of them with index `first`.
     Append { id: InvocationId, token: FencingToken, first: EntryIndex, entries: Vec<Entry>, then: Then },
     /// From an attempt: an inline run has failed and may be retried. `operations`: made in all before it; fewer in
@@ -242,10 +256,10 @@ pub enum Message {
         id: InvocationId,
         caller: Caller,
     },
-    /// Partition 0 to all others.
+    /// Partition 0 to all others, in the order of its records. `version`: LSN of the record there.
     Schema {
-        deployment: Deployment,
-        services: Vec<Service>,
+        version: Lsn,
+        change: SchemaChange,
     },
 }
 

@@ -17,6 +17,8 @@ mod notify;
 mod operate;
 mod promise;
 mod recover;
+mod remove;
+mod rollback;
 mod run;
 mod signal;
 mod start;
@@ -94,6 +96,20 @@ impl<T: Tables> Transition<'_, T> {
             Command::Deploy { request, deployment, services } => {
                 self.door(request, |tx| tx.deploy(deployment, services))
             }
+            Command::Rollback { request, service, revision } => {
+                self.door(request, |tx| tx.rollback(&service, revision))
+            }
+            Command::PatchService { request, service, patch } => {
+                self.door(request, |tx| tx.patch_service(&service, &patch))
+            }
+            Command::Configure { request, defaults } => self.door(request, |tx| tx.configure(defaults)),
+            Command::StartRemoval { request, deployment, removal } => {
+                self.door(request, |tx| tx.start_removal(deployment, removal))
+            }
+            Command::FinishRemoval { request, deployment } => {
+                self.door(request, |tx| tx.finish_removal(deployment))
+            }
+            Command::Evict { request, id, deployment } => self.door(request, |tx| tx.evict(id, deployment)),
             Command::SendSignal { request, to, name, outcome } => {
                 self.door(request, |tx| tx.send_signal(to, name, outcome))
             }

@@ -10,6 +10,9 @@ pub enum OnExhausted {
     Pause,
 }
 
+/// Growth per failure beyond which nothing is gained: the maximum interval is reached at once.
+pub const FACTOR_MILLI_MAX: u32 = 1_000_000;
+
 /// Exponential back-off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RetryPolicy {
@@ -37,6 +40,23 @@ impl RetryPolicy {
 
     /// Attempts of an effect, unless the handler says otherwise.
     pub const EFFECT: Self = Self { max_attempts: None, ..Self::HANDLER };
+
+    /// What is wrong with it, in words for whoever has written it.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { factor_milli, initial_interval, max_interval, max_attempts, .. } = *self;
+        if !(1000..=FACTOR_MILLI_MAX).contains(&factor_milli) {
+            let (factor, max) = (f64::from(factor_milli) / 1000.0, FACTOR_MILLI_MAX / 1000);
+            return Err(format!("its factor is {factor}, which is not between 1 and {max}"));
+        }
+        if max_interval < initial_interval {
+            let (max, initial) = (max_interval.0, initial_interval.0);
+            return Err(format!("its maximum interval {max} ms is below its initial interval {initial} ms"));
+        }
+        if max_attempts == Some(0) {
+            return Err("it allows no attempt at all".to_owned());
+        }
+        Ok(())
+    }
 
     /// The instant of the next attempt after `failures` failures in a row (at least 1), or `None` when exhausted.
     ///
@@ -96,6 +116,18 @@ mod tests {
         let next = |failures| POLICY.next(failures, Timestamp(0), Timestamp(1000), None);
         assert_eq!(next(4), Some(Timestamp(1400)));
         assert_eq!(next(5), None);
+    }
+
+    #[test]
+    fn policies_that_make_no_sense_say_why() {
+        let problem = |policy: RetryPolicy| policy.check().expect_err("it is wrong");
+        assert_eq!(POLICY.check(), Ok(()));
+        assert!(problem(RetryPolicy { factor_milli: 999, ..POLICY }).contains("0.999"));
+        assert!(problem(RetryPolicy { factor_milli: 1_000_001, ..POLICY }).contains("between 1 and 1000"));
+        assert!(
+            problem(RetryPolicy { max_interval: DurationMs(49), ..POLICY }).contains("below its initial")
+        );
+        assert!(problem(RetryPolicy { max_attempts: Some(0), ..POLICY }).contains("no attempt"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub use memory::MemoryTables;
 pub use rows::*;
 
 use crate::{
-    ids::{DeploymentId, EntryIndex, InvocationId, PartitionId, Position, RequestId},
+    ids::{DeploymentId, EntryIndex, InvocationId, PartitionId, Position, RequestId, Revision},
     value::{ObjectKey, Timestamp},
 };
 
@@ -40,6 +40,12 @@ pub enum Key {
     Promise(ObjectKey, Arc<str>),
     /// By the id of the key's run.
     Workflow(InvocationId),
+    /// In partition 0 only.
+    Revision(Arc<str>, Revision),
+    Registry,
+    Removal(DeploymentId),
+    /// How many invocations of this partition are pinned to a deployment and not completed; none: no row.
+    Pins(DeploymentId),
 }
 
 /// What a row holds; one variant for each kind of key that has a value.
@@ -65,6 +71,11 @@ pub enum Row {
     Signals(Signals),
     Promise(Promise),
     Workflow(Workflow),
+    /// `None`: its deployment was removed. Kept as long as it is the highest, so that no number comes twice.
+    Revision(Option<Arc<crate::schema::Service>>),
+    Registry(crate::schema::Registry),
+    Removal(crate::schema::Removal),
+    Pins(u64),
 }
 
 /// A set of rows that a scan yields, in the order of keys.
@@ -89,6 +100,9 @@ pub enum Prefix {
     Deployment,
     Signals(InvocationId),
     Promise(ObjectKey),
+    /// Of one service, oldest first.
+    Revision(Arc<str>),
+    Removal,
 }
 
 impl Prefix {
@@ -102,13 +116,15 @@ impl Prefix {
             | (Self::Inbox(object), Key::Inbox(other, _))
             | (Self::Promise(object), Key::Promise(other, _)) => object == other,
             (Self::Outbox(destination), Key::Outbox(other, _)) => destination == other,
+            (Self::Revision(service), Key::Revision(other, _)) => service == other,
             (Self::Effect(None), Key::Effect(..))
             | (Self::Running, Key::Running(_))
             | (Self::Timer, Key::Timer(_))
             | (Self::Request, Key::Request(_))
             | (Self::Invocation, Key::Invocation(_))
             | (Self::Service, Key::Service(_))
-            | (Self::Deployment, Key::Deployment(_)) => true,
+            | (Self::Deployment, Key::Deployment(_))
+            | (Self::Removal, Key::Removal(_)) => true,
             _ => false,
         }
     }
@@ -211,6 +227,9 @@ typed! {
     promise(object: &ObjectKey, name: Arc<str>) -> Key::Promise(object.clone(), name) => Promise(Promise);
     workflow(run: InvocationId) -> Key::Workflow(run) => Workflow(Workflow);
     deployment(id: DeploymentId) -> Key::Deployment(id) => Deployment(Arc<crate::schema::Deployment>);
+    registry() -> Key::Registry => Registry(crate::schema::Registry);
+    removal(id: DeploymentId) -> Key::Removal(id) => Removal(crate::schema::Removal);
+    pins(id: DeploymentId) -> Key::Pins(id) => Pins(u64);
 }
 
 impl<T: ReadTables + ?Sized> ReadTablesExt for T {}

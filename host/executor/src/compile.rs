@@ -4,6 +4,7 @@
 //! appear complete or not at all. Losing them costs a compilation.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs::{self, File},
     io::{self, Write},
@@ -192,6 +193,18 @@ impl NativeCode {
             let message = format!("{error:#}");
             if error.is::<io::Error>() { CompileError::Load(message) } else { CompileError::Invalid(message) }
         })
+    }
+
+    /// Deletes native code of all other components.
+    pub fn retain(&self, digests: &BTreeSet<Digest>) -> Result<(), CompileError> {
+        let kept: BTreeSet<PathBuf> = digests.iter().map(|digest| self.path(*digest)).collect();
+        for entry in fs::read_dir(&self.dir).map_err(file("read", &self.dir))? {
+            let path = entry.map_err(file("read", &self.dir))?.path();
+            if path.extension().is_some_and(|extension| extension == "cwasm") && !kept.contains(&path) {
+                fs::remove_file(&path).map_err(file("remove", &path))?;
+            }
+        }
+        Ok(())
     }
 
     pub fn remove(&self, digest: Digest) {

@@ -83,6 +83,12 @@ impl Deployments {
         let _ = self.lock().cell(digest).set(Arc::new(loaded));
     }
 
+    /// Its deployment is gone. Instances that still use it keep what they have.
+    pub fn forget(&self, digest: Digest) {
+        self.lock().slots.remove(&digest);
+        self.native.remove(digest);
+    }
+
     /// Links a component. The error is a difference between its types and those of the contract.
     pub fn link(&self, component: &Component) -> wasmtime::Result<Loaded> {
         Ok(Loaded { pre: ServicePre::new(self.linker.instantiate_pre(component)?)? })

@@ -1,10 +1,10 @@
 //! The executor as its users see it: how it is made, and how leaders hand it work.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use relight_core::{
-    Timestamp,
+    Digest, Timestamp,
     runner::{Attempt, AttemptStart, EffectStart, Host, Runner, Slot, Work},
     schema::Deployment,
 };
@@ -150,6 +150,16 @@ impl Executor {
     /// `memory_bytes_max`: linear memory that one instance of it may use.
     pub async fn check(&self, component: Bytes, memory_bytes_max: u64) -> Result<Checked, UploadError> {
         upload::check(&self.shared, component, memory_bytes_max).await
+    }
+
+    /// Forgets a component that no deployment has any more.
+    pub fn forget(&self, digest: Digest) {
+        self.shared.deployments.forget(digest);
+    }
+
+    /// Deletes the native code of all other components. Blocks; nothing MUST be checked at the same time.
+    pub fn retain(&self, digests: &BTreeSet<Digest>) -> Result<(), CompileError> {
+        self.shared.deployments.native.retain(digests)
     }
 
     pub fn stats(&self) -> ExecutorStats {

@@ -124,7 +124,15 @@ impl From<Refusal> for Rejection {
             | Refusal::NotStarted(_)
             | Refusal::UnknownDeployment(_)
             | Refusal::JournalChanged(_)
-            | Refusal::KindChanged { .. } => Self::Conflict(message),
+            | Refusal::KindChanged { .. }
+            | Refusal::UnknownService(_)
+            | Refusal::UnknownRevision { .. }
+            | Refusal::NoEarlierRevision(_)
+            | Refusal::NoSuchDeployment(_)
+            | Refusal::BeingRemoved(_)
+            | Refusal::NotBeingRemoved(_)
+            | Refusal::LatestOf { .. }
+            | Refusal::Pinned(_) => Self::Conflict(message),
         }
     }
 }

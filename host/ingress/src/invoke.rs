@@ -84,7 +84,10 @@ impl Ingress {
         let invocation = NewInvocation { id, target, input, headers, idempotency_key, due, origin };
         let command = Command::Invoke { request: self.request_id(), invocation };
         match route.mode {
-            InvokeMode::Call if runs_once => self.run(id, command, repeat, service, handler).await,
+            InvokeMode::Call if runs_once => {
+                let retained = DurationMs::ZERO < schema.policies(service, handler).idempotency_retention;
+                self.run(id, command, repeat, handler, retained).await
+            }
             InvokeMode::Call => self.call(id, command, repeat, handler).await,
             InvokeMode::Send { .. } => self.send(id, command, repeat).await,
         }
@@ -109,17 +112,18 @@ impl Ingress {
     }
 
     /// Calls the run of a workflow. One that exists already is a conflict, and that is said before it has ended.
+    /// `retained`: its result can be attached to.
     async fn run(
         &self,
         id: InvocationId,
         command: Command,
         repeat: Repeat,
-        service: &Service,
         handler: &Handler,
+        retained: bool,
     ) -> Result<Reply, Rejection> {
         let partition = self.inner.partitions.of(id.key);
         let content_type = handler.output.content_type.as_deref();
-        if service.policies(handler).idempotency_retention == DurationMs::ZERO {
+        if !retained {
             // Nothing is kept to attach to: the result must be waited for from the start.
             let called = self.persist(repeat, || partition.call(command.clone()));
             return match self.until_closing(repeat, called).await? {
@@ -184,7 +188,7 @@ fn find<'s>(schema: &'s Schema, route: &Invoke<'_>) -> Result<(&'s Service, &'s 
         || Rejection::NotFound(format!("unknown handler `{}` of `{}`", route.handler, route.service));
     let service = schema.services.get(&*route.service).ok_or_else(unknown)?;
     let handler = service.handler(&route.handler).ok_or_else(unknown)?;
-    if service.policies(handler).public {
+    if schema.policies(service, handler).public {
         Ok((service, handler))
     } else {
         Err(Rejection::Bad(format!(

@@ -177,7 +177,7 @@ struct Health<'a> {
 /// Names of what can be called from outside.
 fn health(schema: &Schema) -> Reply {
     let public = |service: &&Arc<relight_core::Service>| {
-        service.handlers.iter().any(|handler| service.policies(handler).public)
+        service.handlers.iter().any(|handler| schema.policies(service, handler).public)
     };
     let services = schema.services.values().filter(public).map(|service| &*service.name).collect();
     Reply::json(StatusCode::OK, None, &Health { services })

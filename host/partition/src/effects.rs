@@ -129,7 +129,11 @@ impl Effects {
         };
         let invocation = tables.invocation(id)?;
         Ok(invocation
-            .filter(|invocation| invocation.incarnation == effect.incarnation)
+            .filter(|invocation| {
+                // While it is paused its effects get no new attempts; a resume starts them.
+                let paused = matches!(invocation.status, Status::Paused { .. });
+                invocation.incarnation == effect.incarnation && !paused
+            })
             .map(|row| (row, effect)))
     }
 

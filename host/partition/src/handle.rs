@@ -203,7 +203,13 @@ pub(crate) fn request_id(command: &Command) -> Option<RequestId> {
         | Command::Pause { request, .. }
         | Command::Resume { request, .. }
         | Command::Purge { request, .. }
-        | Command::Deploy { request, .. } => Some(*request),
+        | Command::Deploy { request, .. }
+        | Command::Rollback { request, .. }
+        | Command::PatchService { request, .. }
+        | Command::Configure { request, .. }
+        | Command::StartRemoval { request, .. }
+        | Command::FinishRemoval { request, .. }
+        | Command::Evict { request, .. } => Some(*request),
         Command::AnnounceLeader { .. }
         | Command::Append { .. }
         | Command::RunFailed { .. }

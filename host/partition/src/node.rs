@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use relight_core::ids::{DeploymentId, Lsn, PartitionId, PartitionKey, Revision};
+use relight_core::ids::{Lsn, PartitionId, PartitionKey};
 use relight_core::machine::Partition;
 use relight_core::placement::Partitioning;
 use relight_core::runner::Runner;
@@ -218,16 +218,11 @@ impl Partitions {
         self.get(PartitionId(0)).schema()
     }
 
-    /// Waits until every partition has the deployment and at least these revisions of services.
-    pub async fn deployed_everywhere(
-        &self,
-        id: DeploymentId,
-        revisions: &[(Arc<str>, Revision)],
-    ) -> Result<(), DoorError> {
+    /// Waits until every partition has made the change of what is deployed that has this version.
+    pub async fn registered_everywhere(&self, version: Lsn) -> Result<(), DoorError> {
         for handle in self.handles.iter() {
-            let mut schema = handle.schema();
-            let deployed = schema.wait_for(|schema| schema.includes(id, revisions)).await;
-            deployed.map_err(|_| DoorError::ShuttingDown)?;
+            let registered = handle.schema().wait_for(|schema| version <= schema.version).await.map(drop);
+            registered.map_err(|_| DoorError::ShuttingDown)?;
         }
         Ok(())
     }

@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use relight_core::ids::{DeploymentId, Revision};
-use relight_core::schema::{Deployment, Service};
-use relight_core::tables::{Prefix, ReadTables, Row, TablesError};
+use relight_core::ids::{DeploymentId, Lsn};
+use relight_core::schema::{Deployment, Handler, Options, Policies, Registry, Removal, Service};
+use relight_core::tables::{Key, Prefix, ReadTables, ReadTablesExt as _, Row, TablesError};
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Schema {
     pub services: BTreeMap<Arc<str>, Arc<Service>>,
     pub deployments: BTreeMap<DeploymentId, Arc<Deployment>>,
+    /// Deployments that are about to go.
+    pub removals: BTreeMap<DeploymentId, Removal>,
+    /// LSN of the record in partition 0 that made the last change.
+    pub version: Lsn,
+    /// What the server says where handlers and services leave it open.
+    pub defaults: Options,
 }
 
 impl Schema {
@@ -29,19 +35,22 @@ impl Schema {
                 other => return Err(damaged(key, &other)),
             };
         }
-        Ok(schema)
+        for (key, row) in tables.scan(&Prefix::Removal, None, usize::MAX)? {
+            match (key, row) {
+                (Key::Removal(id), Row::Removal(removal)) => schema.removals.insert(id, removal),
+                (key, other) => return Err(damaged(key, &other)),
+            };
+        }
+        let Registry { version, defaults } = tables.registry()?.unwrap_or_default();
+        Ok(Self { version, defaults, ..schema })
     }
 
-    /// Whether it has the deployment and at least these revisions.
-    pub fn includes(&self, deployment: DeploymentId, revisions: &[(Arc<str>, Revision)]) -> bool {
-        self.deployments.contains_key(&deployment)
-            && revisions.iter().all(|(name, revision)| {
-                self.services.get(name).is_some_and(|service| *revision <= service.revision)
-            })
+    pub fn policies(&self, service: &Service, handler: &Handler) -> Policies {
+        service.policies(handler, &self.defaults)
     }
 }
 
 /// A row that is not what its key says.
-pub(crate) fn damaged(key: relight_core::tables::Key, row: &Row) -> TablesError {
+pub(crate) fn damaged(key: Key, row: &Row) -> TablesError {
     TablesError::Damaged { key: Box::new(key), reason: format!("holds {row:?}") }
 }

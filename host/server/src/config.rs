@@ -11,6 +11,11 @@ use std::{
 };
 
 use relight_cli::ServerFlags;
+use relight_core::{
+    DurationMs,
+    retry::{OnExhausted, RetryPolicy},
+    schema::Options,
+};
 use relight_http::time::parse_duration;
 
 use crate::exit::{Failure, USAGE};
@@ -37,6 +42,8 @@ pub struct Config {
     /// `None`: adaptive.
     pub suspend_after: Option<Duration>,
     pub memory_bytes_max: u64,
+    /// Policies where neither operator, handler nor service says anything.
+    pub defaults: Options,
     pub log_format: LogFormat,
     /// Directives of `tracing_subscriber::EnvFilter`.
     pub log_filter: String,
@@ -60,6 +67,7 @@ impl Default for Config {
             effects_max: EFFECTS_MAX_DEFAULT,
             suspend_after: None,
             memory_bytes_max: MEMORY_MAX_DEFAULT,
+            defaults: Options::default(),
             log_format: LogFormat::Human,
             log_filter: "info".to_owned(),
         }
@@ -80,7 +88,7 @@ const fn setting(
     Setting { section, key, set }
 }
 
-const SETTINGS: [Setting; 12] = [
+const SETTINGS: [Setting; 21] = [
     setting("node", "data-dir", |config, text| {
         config.data_dir = PathBuf::from(text);
         Ok(())
@@ -129,6 +137,52 @@ const SETTINGS: [Setting; 12] = [
         config.memory_bytes_max = memory(text).ok_or("a size such as `64MiB`")?;
         Ok(())
     }),
+    setting("defaults", "idempotency-retention", |config, text| {
+        config.defaults.idempotency_retention = Some(duration(text)?);
+        Ok(())
+    }),
+    setting("defaults", "journal-retention", |config, text| {
+        config.defaults.journal_retention = Some(duration(text)?);
+        Ok(())
+    }),
+    setting("defaults", "abort-timeout", |config, text| {
+        let timeout = duration(text)?;
+        config.defaults.abort_timeout = Some(timeout);
+        if timeout == DurationMs::ZERO { Err("a duration above zero".to_owned()) } else { Ok(()) }
+    }),
+    setting("defaults", "retry-initial-interval", |config, text| {
+        retry(config).initial_interval = duration(text)?;
+        Ok(())
+    }),
+    setting("defaults", "retry-factor", |config, text| {
+        let factor = text.parse::<f64>().ok().filter(|factor| (1.0..=1000.0).contains(factor));
+        // At most 10^6, as checked above.
+        retry(config).factor_milli = (factor.ok_or("a number from 1 to 1000")? * 1000.0).round() as u32;
+        Ok(())
+    }),
+    setting("defaults", "retry-max-interval", |config, text| {
+        retry(config).max_interval = duration(text)?;
+        Ok(())
+    }),
+    setting("defaults", "retry-max-attempts", |config, text| {
+        let expected = "a number from 1 on, or `unlimited`";
+        let attempts = if text == "unlimited" { None } else { Some(parse(text, expected)?) };
+        retry(config).max_attempts = attempts;
+        if attempts == Some(0) { Err(expected.to_owned()) } else { Ok(()) }
+    }),
+    setting("defaults", "retry-max-duration", |config, text| {
+        let max = if text == "unlimited" { None } else { Some(duration(text)?) };
+        retry(config).max_duration = max;
+        Ok(())
+    }),
+    setting("defaults", "retry-on-exhausted", |config, text| {
+        retry(config).on_exhausted = match text {
+            "pause" => OnExhausted::Pause,
+            "fail" => OnExhausted::Fail,
+            _ => return Err("`pause` or `fail`".to_owned()),
+        };
+        Ok(())
+    }),
     setting("log", "format", |config, text| {
         config.log_format = match text {
             "human" => LogFormat::Human,
@@ -145,6 +199,20 @@ const SETTINGS: [Setting; 12] = [
 
 fn parse<T: FromStr>(text: &str, expected: &str) -> Result<T, String> {
     text.parse().map_err(|_| expected.to_owned())
+}
+
+fn duration(text: &str) -> Result<DurationMs, String> {
+    const EXPECTED: &str = "a duration such as `10s` or `1 day`";
+    if text == "0" {
+        return Ok(DurationMs::ZERO);
+    }
+    let duration = parse_duration(text).map_err(|_| EXPECTED)?;
+    u64::try_from(duration.as_millis()).map(DurationMs).map_err(|_| EXPECTED.to_owned())
+}
+
+/// The server's retry policy; settings that are not named are those of the built-in one.
+fn retry(config: &mut Config) -> &mut RetryPolicy {
+    config.defaults.retry.get_or_insert(RetryPolicy::HANDLER)
 }
 
 fn memory(text: &str) -> Option<u64> {
@@ -213,6 +281,14 @@ impl Config {
             self.apply("log.format", format, "the flag `--log-format`")?;
         }
         Ok(())
+    }
+
+    /// What can only be seen once everything is there.
+    pub fn check(&self) -> Result<(), Failure> {
+        let policy = self.defaults.retry.unwrap_or(RetryPolicy::HANDLER);
+        policy.check().map_err(|problem| {
+            Failure::usage(format!("the retry policy in `defaults` does not make sense: {problem}"))
+        })
     }
 
     fn apply(&mut self, name: &str, value: &str, source: &str) -> Result<(), Failure> {
@@ -313,11 +389,44 @@ mod tests {
             ("executor.suspend-after", "soon", "a duration"),
             ("executor.memory-max", "much", "a size"),
             ("log.format", "xml", "`human` or `json`"),
+            ("defaults.journal-retention", "soon", "a duration"),
+            ("defaults.abort-timeout", "0", "above zero"),
+            ("defaults.retry-factor", "0.5", "from 1 to 1000"),
+            ("defaults.retry-max-attempts", "0", "from 1 on"),
+            ("defaults.retry-on-exhausted", "stop", "`pause` or `fail`"),
             ("node.partitions", "0", "from 1 to 1024"),
         ] {
             let (message, _) = refused(Config::default().apply(name, value, "a test"));
             assert!(message.contains(expected) && message.contains(value), "{message}");
         }
+    }
+
+    #[test]
+    fn a_retry_policy_is_built_from_its_settings_and_checked_as_a_whole() {
+        let mut config = Config::default();
+        config.check().expect("the built-in one");
+        for (name, value) in [
+            ("defaults.retry-max-attempts", "5"),
+            ("defaults.retry-factor", "1.5"),
+            ("defaults.retry-max-duration", "1 day"),
+            ("defaults.retry-on-exhausted", "fail"),
+            ("defaults.journal-retention", "0"),
+        ] {
+            config.apply(name, value, "a test").expect(name);
+        }
+        let policy = RetryPolicy {
+            max_attempts: Some(5),
+            factor_milli: 1500,
+            max_duration: Some(DurationMs::hours(24)),
+            on_exhausted: OnExhausted::Fail,
+            ..RetryPolicy::HANDLER
+        };
+        assert_eq!(config.defaults.retry, Some(policy));
+        assert_eq!(config.defaults.journal_retention, Some(DurationMs::ZERO));
+        config.check().expect("valid");
+        config.apply("defaults.retry-max-interval", "1ms", "a test").expect("valid by itself");
+        let (message, _) = refused(config.check());
+        assert!(message.contains("below its initial interval"), "{message}");
     }
 
     #[test]

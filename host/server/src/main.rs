@@ -42,6 +42,7 @@ fn run_up(up: &Up) -> Result<(), Failure> {
     let mut config = Config::default();
     config.apply_environment(env::vars())?;
     config.apply_flags(&up.flags)?;
+    config.check()?;
     node::run(config, node::Greeting::NextCommand)
 }
 
@@ -54,5 +55,6 @@ fn run_server(server: &Server) -> Result<(), Failure> {
     }
     config.apply_environment(env::vars())?;
     config.apply_flags(&server.flags)?;
+    config.check()?;
     node::run(config, node::Greeting::Addresses)
 }

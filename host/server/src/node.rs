@@ -112,6 +112,10 @@ async fn serve(
     let [(ingress_socket, ingress_address), (admin_socket, admin_address)] = sockets;
     let parts = Parts { log: Arc::clone(&log), partitions, executor, blobs, clock };
     let (ingress, admin) = parts.doors(&shutdown);
+    admin
+        .start(config.defaults.clone())
+        .await
+        .map_err(|error| anyhow!("set up what is deployed: {error}"))?;
     let serving = [listen(ingress_socket, ingress, &shutdown)?, listen(admin_socket, admin, &shutdown)?];
 
     let addresses = Addresses::new(ingress_address, admin_address);

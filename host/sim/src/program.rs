@@ -339,6 +339,7 @@ pub fn deployment(n: u128) -> (Deployment, Vec<Service>) {
         documentation: None,
         options: Options { journal_retention: journal, retry: Some(retry), ..Options::default() },
         metadata: Vec::new(),
+        overrides: Options::default(),
     };
     let object = || vec![handler("run", HandlerMode::Exclusive), handler("peek", HandlerMode::Shared)];
     let plain = ["run", "resolve", "echo", "signal", "doomed"].map(|name| handler(name, HandlerMode::Shared));

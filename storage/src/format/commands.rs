@@ -36,6 +36,12 @@ stored_enum!(Command {
     18 => Resume { request, id, onto },
     19 => Purge { request, id, what },
     20 => RunFailed { id, token, operations, name, error, retry },
+    21 => Rollback { request, service, revision },
+    22 => PatchService { request, service, patch },
+    23 => Configure { request, defaults },
+    24 => StartRemoval { request, deployment, removal },
+    25 => FinishRemoval { request, deployment },
+    26 => Evict { request, id, deployment },
 });
 
 stored_enum!(Message {
@@ -44,7 +50,7 @@ stored_enum!(Message {
     3 => ResolveAwakeable { id, outcome },
     4 => CancelCallee { id, caller },
     5 => KillCallee { id, caller },
-    6 => Schema { deployment, services },
+    6 => Schema { version, change },
     7 => SendSignal { to, name, outcome },
     8 => Attach { id, caller, mode },
     9 => Cancel { id },

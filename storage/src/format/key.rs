@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use relight_core::{
-    DeploymentId, EntryIndex, InvocationId, Lsn, PartitionId, PartitionKey, Position, RequestId, Timestamp,
+    DeploymentId, EntryIndex, InvocationId, Lsn, PartitionId, PartitionKey, Position, RequestId, Revision,
+    Timestamp,
     tables::{Key, Prefix, TimerKey, TimerKind},
     value::ObjectKey,
 };
@@ -42,6 +43,10 @@ const DEPLOYMENT: u8 = 0x80;
 const SIGNALS: u8 = 0x88;
 const PROMISE: u8 = 0x90;
 const WORKFLOW: u8 = 0x98;
+const REVISION: u8 = 0xa0;
+const REGISTRY: u8 = 0xa8;
+const REMOVAL: u8 = 0xb0;
+const PINS: u8 = 0xb8;
 
 const TIMER_SLEEP: u8 = 0x08;
 const TIMER_START: u8 = 0x10;
@@ -76,6 +81,10 @@ pub(crate) fn encode(key: &Key) -> Vec<u8> {
         Key::Signals(id, name) => out.tag(SIGNALS).id(*id).text(name),
         Key::Promise(object, name) => out.tag(PROMISE).object(object).text(name),
         Key::Workflow(run) => out.tag(WORKFLOW).id(*run),
+        Key::Revision(service, revision) => out.tag(REVISION).text(service).u32(revision.0),
+        Key::Registry => out.tag(REGISTRY),
+        Key::Removal(id) => out.tag(REMOVAL).u128(id.0),
+        Key::Pins(id) => out.tag(PINS).u128(id.0),
     };
     out.0
 }
@@ -102,6 +111,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Key, FormatError> {
         SIGNALS => Key::Signals(id(&mut from)?, text(&mut from)?),
         PROMISE => Key::Promise(object(&mut from)?, text(&mut from)?),
         WORKFLOW => Key::Workflow(id(&mut from)?),
+        REVISION => Key::Revision(text(&mut from)?, Revision(u32(&mut from)?)),
+        REGISTRY => Key::Registry,
+        REMOVAL => Key::Removal(DeploymentId(u128(&mut from)?)),
+        PINS => Key::Pins(DeploymentId(u128(&mut from)?)),
         tag => return Err(from.unknown_tag("key", tag)),
     };
     from.finish()?;
@@ -131,6 +144,8 @@ pub(crate) fn lowest(prefix: &Prefix) -> Key {
         Prefix::Deployment => Key::Deployment(DeploymentId(0)),
         Prefix::Signals(id) => Key::Signals(*id, "".into()),
         Prefix::Promise(object) => Key::Promise(object.clone(), "".into()),
+        Prefix::Revision(service) => Key::Revision(service.clone(), Revision::ZERO),
+        Prefix::Removal => Key::Removal(DeploymentId(0)),
     }
 }
 
@@ -172,6 +187,8 @@ fn encode_prefix(prefix: &Prefix) -> Vec<u8> {
         Prefix::Deployment => out.tag(DEPLOYMENT),
         Prefix::Signals(id) => out.tag(SIGNALS).id(*id),
         Prefix::Promise(object) => out.tag(PROMISE).object(object),
+        Prefix::Revision(service) => out.tag(REVISION).text(service),
+        Prefix::Removal => out.tag(REMOVAL),
     };
     out.0
 }

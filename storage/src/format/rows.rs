@@ -33,6 +33,10 @@ stored_enum!(Row {
     16 => Signals(signals),
     17 => Promise(promise),
     18 => Workflow(workflow),
+    19 => Revision(service),
+    20 => Registry(registry),
+    21 => Removal(removal),
+    22 => Pins(count),
 });
 
 stored_enum!(Status {
@@ -58,11 +62,12 @@ stored_enum!(Answer {
     2 => Resolved,
     3 => Ended,
     4 => Ending,
-    5 => Deployed { deployment, revisions, changed },
+    5 => Deployed { deployment, revisions, changed, version },
     6 => Refused(refusal),
     7 => Paused { already },
     8 => Resumed,
     9 => Purged,
+    10 => Registered { version, changed },
 });
 
 stored_enum!(Refusal {
@@ -79,6 +84,14 @@ stored_enum!(Refusal {
     11 => TooManySignals(id),
     12 => UnknownDeployment(id),
     13 => JournalChanged(id),
+    14 => UnknownService(name),
+    15 => UnknownRevision { service, revision },
+    16 => NoEarlierRevision(service),
+    17 => NoSuchDeployment(id),
+    18 => BeingRemoved(id),
+    19 => NotBeingRemoved(id),
+    20 => LatestOf { deployment, services },
+    21 => Pinned(id),
 });
 
 stored_struct! {

@@ -5,7 +5,7 @@ use relight_core::{
     Handler, HandlerMode, InvocationId, LeaderEpoch, Lsn, PartitionId, Position, RequestId, Revision,
     Service, ServiceKind, Target, Timestamp, Value,
     retry::{OnExhausted, RetryPolicy},
-    schema::{EffectDef, Options, PayloadDef, Policies},
+    schema::{EffectDef, Options, OptionsPatch, PayloadDef, Policies, Registry, Removal, SchemaChange},
     value::ObjectKey,
 };
 
@@ -47,10 +47,12 @@ stored_struct! {
     Target { service, key, handler }
     RetryPolicy { initial_interval, factor_milli, max_interval, max_attempts, max_duration, on_exhausted }
     Options { public, inactivity_timeout, abort_timeout, idempotency_retention, journal_retention, retry }
+    OptionsPatch { public, inactivity_timeout, abort_timeout, idempotency_retention, journal_retention, retry }
     Policies { public, inactivity_timeout, abort_timeout, idempotency_retention, journal_retention, retry }
     PayloadDef { required, content_type, json_schema }
     Handler { name, mode, input, output, documentation, options, metadata }
-    Service { name, kind, revision, deployment, handlers, documentation, options, metadata }
+    Service { name, kind, revision, deployment, handlers, documentation, options, metadata, overrides }
+    Registry { version, defaults }
     EffectDef { name, documentation, retry, timeout }
     Deployment {
         id, digest, size_bytes, created_at, allow_http, env, memory_bytes_max, services, effects, sdk, metadata,
@@ -84,4 +86,17 @@ stored_enum!(HandlerMode {
     1 => Exclusive,
     2 => Shared,
     3 => Workflow,
+});
+
+stored_enum!(Removal {
+    1 => Draining,
+    2 => Closing,
+});
+
+stored_enum!(SchemaChange {
+    1 => Deployed { deployment, services },
+    2 => Services(services),
+    3 => Defaults(defaults),
+    4 => Removing { deployment, removal, services },
+    5 => Removed(deployment),
 });

@@ -12,7 +12,7 @@ use relight_core::{
     },
     journal::{Call, NotificationKind},
     retry::{OnExhausted, RetryPolicy},
-    schema::{EffectDef, Options, PayloadDef, Policies},
+    schema::{EffectDef, Options, OptionsPatch, PayloadDef, Policies, Registry, Removal, SchemaChange},
     tables::{
         Effect, Invocation, JournalSize, Key, LastFailure, Lock, Meta, Open, OpenKind, OutboxRange, Prefix,
         Promise, Row, RunFailures, Signals, Status, TimerKey, TimerKind, Workflow,
@@ -216,10 +216,12 @@ sample_struct! {
     ObjectKey { service, key }
     RetryPolicy { initial_interval, factor_milli, max_interval, max_attempts, max_duration, on_exhausted }
     Options { public, inactivity_timeout, abort_timeout, idempotency_retention, journal_retention, retry }
+    OptionsPatch { public, inactivity_timeout, abort_timeout, idempotency_retention, journal_retention, retry }
     Policies { public, inactivity_timeout, abort_timeout, idempotency_retention, journal_retention, retry }
     PayloadDef { required, content_type, json_schema }
     Handler { name, mode, input, output, documentation, options, metadata }
-    Service { name, kind, revision, deployment, handlers, documentation, options, metadata }
+    Service { name, kind, revision, deployment, handlers, documentation, options, metadata, overrides }
+    Registry { version, defaults }
     EffectDef { name, documentation, retry, timeout }
     Deployment {
         id, digest, size_bytes, created_at, allow_http, env, memory_bytes_max, services, effects, sdk, metadata,
@@ -273,14 +275,22 @@ sample_enum! {
         Suspended { mode, suspended, remaining }, Paused { reason }, Completed { outcome, at, expires_at },
     }
     Answer {
-        Accepted { id, previously, due }, Resolved, Ended, Ending, Deployed { deployment, revisions, changed },
-        Refused(refusal), Paused { already }, Resumed, Purged,
+        Accepted { id, previously, due }, Resolved, Ended, Ending,
+        Deployed { deployment, revisions, changed, version }, Refused(refusal), Paused { already }, Resumed, Purged,
+        Registered { version, changed },
     }
     Refusal {
         UnknownTarget(target), PayloadDiffers(key), UnknownInvocation(id), AlreadyCompleted(id),
         UnknownAwakeable { id, index }, KindChanged { name, deployed }, NotCompleted(id), NotStarted(id),
         PromiseCompleted { workflow, name }, NotAWorkflow(name), TooManySignals(id), UnknownDeployment(id),
         JournalChanged(id),
+        UnknownService(name), UnknownRevision { service, revision }, NoEarlierRevision(service),
+        NoSuchDeployment(id), BeingRemoved(id), NotBeingRemoved(id), LatestOf { deployment, services }, Pinned(id),
+    }
+    Removal { Draining, Closing }
+    SchemaChange {
+        Deployed { deployment, services }, Services(services), Defaults(defaults),
+        Removing { deployment, removal, services }, Removed(deployment),
     }
     Operation {
         Input { headers, body }, GetState { key, value }, StateKeys { keys }, SetState { key, value },
@@ -292,7 +302,7 @@ sample_enum! {
     }
     Message {
         Invoke(invocation), Complete { caller, value }, ResolveAwakeable { id, outcome },
-        CancelCallee { id, caller }, KillCallee { id, caller }, Schema { deployment, services },
+        CancelCallee { id, caller }, KillCallee { id, caller }, Schema { version, change },
         SendSignal { to, name, outcome }, Attach { id, caller, mode }, Cancel { id },
     }
     Command {
@@ -304,21 +314,27 @@ sample_enum! {
         Deliver { source, first, messages }, TruncateOutbox { destination, upto },
         SendSignal { request, to, name, outcome }, CompletePromise { request, workflow, name, outcome },
         Pause { request, id }, Resume { request, id, onto }, Purge { request, id, what },
-        RunFailed { id, token, operations, name, error, retry },
+        RunFailed { id, token, operations, name, error, retry }, Rollback { request, service, revision },
+        PatchService { request, service, patch }, Configure { request, defaults },
+        StartRemoval { request, deployment, removal }, FinishRemoval { request, deployment },
+        Evict { request, id, deployment },
     }
     Row {
         Meta(meta), Invocation(invocation), Journal(item), Open(open), Effect(effect), Present, State(bytes),
         Lock(lock), Inbox(id), OutboxRange(range), Dedup(last), Outbox(message), Request(answer),
         Service(service), Deployment(deployment), Signals(signals), Promise(promise), Workflow(workflow),
+        Revision(service), Registry(registry), Removal(removal), Pins(count),
     }
     Key {
         Meta, Invocation(id), Journal(id, position), Open(id, index), Effect(id, index), Running(id), Timer(timer),
         State(object, name), Lock(object), Inbox(object, sequence), OutboxRange(destination),
         Outbox(destination, sequence), Dedup(source), Request(id), Service(name), Deployment(id), Signals(id, name), Promise(object, name), Workflow(run),
+        Revision(service, revision), Registry, Removal(id), Pins(id),
     }
     Prefix {
         Journal(id), Open(id), Effect(id), Running, Timer, State(object), Inbox(object), Outbox(destination),
         Request, Invocation, Service, Deployment, Signals(id), Promise(object),
+        Revision(service), Removal,
     }
 }
 
@@ -331,7 +347,7 @@ impl Sample for Near<Key> {
         let id = near_id(source);
         let number = source.below(4);
         let index = number as u32;
-        Self(match source.below(19) {
+        Self(match source.below(23) {
             0 => Key::Meta,
             1 => Key::Invocation(id),
             2 => Key::Journal(id, Position(index)),
@@ -355,6 +371,10 @@ impl Sample for Near<Key> {
             15 => Key::Signals(id, near_text(source)),
             16 => Key::Promise(near_object(source), near_text(source)),
             17 => Key::Workflow(id),
+            18 => Key::Revision(near_text(source), Revision(index)),
+            19 => Key::Registry,
+            20 => Key::Removal(DeploymentId(number.into())),
+            21 => Key::Pins(DeploymentId(number.into())),
             _ => Key::Deployment(DeploymentId(number.into())),
         })
     }
@@ -363,7 +383,7 @@ impl Sample for Near<Key> {
 impl Sample for Near<Prefix> {
     fn sample(source: &mut Source) -> Self {
         let id = near_id(source);
-        Self(match source.below(15) {
+        Self(match source.below(17) {
             0 => Prefix::Journal(id),
             1 => Prefix::Open(id),
             2 => Prefix::Effect(Some(id)),
@@ -378,6 +398,8 @@ impl Sample for Near<Prefix> {
             11 => Prefix::Service,
             12 => Prefix::Signals(id),
             13 => Prefix::Promise(near_object(source)),
+            14 => Prefix::Revision(near_text(source)),
+            15 => Prefix::Removal,
             _ => Prefix::Deployment,
         })
     }
@@ -417,5 +439,9 @@ pub fn row_of(key: &Key, source: &mut Source) -> Row {
         Key::Signals(..) => Row::Signals(Sample::sample(source)),
         Key::Promise(..) => Row::Promise(Sample::sample(source)),
         Key::Workflow(_) => Row::Workflow(Sample::sample(source)),
+        Key::Revision(..) => Row::Revision(Sample::sample(source)),
+        Key::Registry => Row::Registry(Sample::sample(source)),
+        Key::Removal(_) => Row::Removal(Sample::sample(source)),
+        Key::Pins(_) => Row::Pins(Sample::sample(source)),
     }
 }

@@ -53,7 +53,7 @@ async fn an_upload_becomes_a_deployment_once() {
     assert_eq!(list.deployments.len(), 2);
     let path = format!("/deployments/{}", response.id);
     let detail: DeploymentMetadata = serde_json::from_slice(&rig.get(&path).await.body).unwrap();
-    assert_eq!(detail.status.as_deref(), Some("drained"));
+    assert_eq!(detail.status.as_str(), "drained");
     assert_eq!(detail.metadata["team"], "a");
     let latest = rig.get(&format!("/deployments/{}", other.json()["id"].as_str().unwrap())).await.json();
     assert_eq!((&latest["status"], &latest["env"]["A"]), (&json!("active"), &json!("1")));

@@ -44,7 +44,6 @@ impl Deploy {
         let built = project::component(&self.path)?;
         project::describe(&built);
         let query = query(&self.parameters(&built.project)?);
-        let before = services(&admin).await?;
 
         output::say(if self.dry_run { "checking …" } else { "uploading, checking and compiling …" });
         let started = Instant::now();
@@ -56,13 +55,11 @@ impl Deploy {
         let deployment = answer.into_json()?;
         output::say(&format!("done in {:.1} s", started.elapsed().as_secs_f64()));
 
-        for note in deployment.get("info").and_then(Value::as_array).into_iter().flatten() {
-            output::say(&format!("note: {}", note.as_str().map_or_else(|| note.to_string(), str::to_owned)));
-        }
+        notes(&deployment);
         if unchanged {
             output::say("this component is deployed already");
         }
-        output::one(format, &deployment, "id", |deployment| table(deployment, &before))
+        output::one(format, &deployment, "id", table)
     }
 
     fn parameters(&self, project: &project::Project) -> Result<Vec<(String, String)>> {
@@ -92,35 +89,50 @@ impl Deploy {
     }
 }
 
-/// Services by name, as they are now.
-async fn services(admin: &Client) -> Result<BTreeMap<String, Value>> {
-    let listed = admin.get("/services").await?;
-    let services = listed.get("services").and_then(Value::as_array).cloned().unwrap_or_default();
-    Ok(services.into_iter().map(|service| (text(&service, "name"), service)).collect())
+/// Says how what is the latest now, or would be, differs from what was. Services that are new as a whole are in the
+/// table already.
+pub fn notes(answer: &Value) {
+    for change in changes(answer) {
+        let known = !(text(change, "kind") == "added" && text(change, "handler").is_empty());
+        if known {
+            let breaks = if change.get("breaking") == Some(&Value::Bool(true)) { "breaking: " } else { "" };
+            output::say(&format!("{breaks}{}", text(change, "message")));
+        }
+    }
 }
 
-/// Services and handlers of a deployment, and how they differ from `before`.
-fn table(deployment: &Value, before: &BTreeMap<String, Value>) -> String {
+fn changes(answer: &Value) -> impl Iterator<Item = &Value> {
+    answer.get("changes").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Services and handlers of a deployment, and how they differ from the latest revisions before it.
+fn table(deployment: &Value) -> String {
     let titles = ["SERVICE", "TYPE", "REVISION", "HANDLER", "MODE", "CHANGE"].map(str::to_owned);
     let mut rows = Vec::new();
     for service in deployment.get("services").and_then(Value::as_array).into_iter().flatten() {
         let name = text(service, "name");
-        let old = before.get(&name).map(handlers).unwrap_or_default();
-        let new = handlers(service);
-        for (handler, mode) in &new {
-            let change = match old.get(handler) {
-                None => "added",
-                Some(was) if was != mode => "changed",
-                Some(_) => "",
+        let of_service: Vec<&Value> =
+            changes(deployment).filter(|change| text(change, "service") == name).collect();
+        let is_new = of_service.iter().any(|change| text(change, "handler").is_empty());
+        for (handler, mode) in handlers(service) {
+            let change = of_service.iter().find(|change| text(change, "handler") == handler);
+            let change = match change {
+                Some(change) => text(change, "kind"),
+                None if is_new => "added".to_owned(),
+                None => String::new(),
             };
-            rows.push(
-                [&name, &text(service, "ty"), &text(service, "revision"), handler, mode, &change.to_owned()]
-                    .map(Clone::clone)
-                    .to_vec(),
-            );
+            rows.push(vec![
+                name.clone(),
+                text(service, "ty"),
+                text(service, "revision"),
+                handler,
+                mode,
+                change,
+            ]);
         }
-        for (handler, mode) in old.iter().filter(|(handler, _)| !new.contains_key(*handler)) {
-            rows.push([&name, "", "", handler, mode, "removed"].map(str::to_owned).to_vec());
+        for gone in of_service.iter().filter(|change| text(change, "kind") == "removed") {
+            let handler = text(gone, "handler");
+            rows.push([&name, "", "", &handler, "", "removed"].map(str::to_owned).to_vec());
         }
     }
     let size = deployment.get("size_bytes").and_then(Value::as_u64).map(output::size).unwrap_or_default();
@@ -147,28 +159,31 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn service(handlers: Value) -> Value {
-        json!({"name": "Cart", "ty": "VirtualObject", "revision": 2, "handlers": handlers})
-    }
-
     #[test]
     fn table_shows_what_changed() {
-        let before = service(
-            json!([{"name": "add", "ty": "Exclusive"}, {"name": "old", "ty": "Exclusive"}, {"name": "get", "ty": "Exclusive"}]),
-        );
-        let after = service(
-            json!([{"name": "add", "ty": "Exclusive"}, {"name": "get", "ty": "Shared"}, {"name": "new", "ty": "Shared"}]),
-        );
-        let deployment = json!({"id": "dp_1x", "size_bytes": 2048, "services": [after]});
-        let shown = table(&deployment, &BTreeMap::from([("Cart".to_owned(), before)]));
+        let cart = json!({"name": "Cart", "ty": "VirtualObject", "revision": 2, "handlers": [
+            {"name": "add", "ty": "Exclusive"}, {"name": "get", "ty": "Shared"}, {"name": "new", "ty": "Shared"},
+        ]});
+        let greeter =
+            json!({"name": "Greeter", "ty": "Service", "revision": 1, "handlers": [{"name": "greet"}]});
+        let change = |service: &str, handler: Option<&str>, kind: &str| json!({"service": service, "handler": handler, "kind": kind, "breaking": false, "message": ""});
+        let changes = [
+            change("Cart", Some("get"), "changed"),
+            change("Cart", Some("old"), "removed"),
+            change("Cart", Some("new"), "added"),
+            change("Greeter", None, "added"),
+        ];
+        let deployment =
+            json!({"id": "dp_1x", "size_bytes": 2048, "services": [cart, greeter], "changes": changes});
         assert_eq!(
-            shown,
+            table(&deployment),
             "deployment dp_1x  2.0 KiB\n\n\
              SERVICE  TYPE           REVISION  HANDLER  MODE       CHANGE\n\
              Cart     VirtualObject  2         add      exclusive\n\
              Cart     VirtualObject  2         get      shared     changed\n\
              Cart     VirtualObject  2         new      shared     added\n\
-             Cart                              old      exclusive  removed\n"
+             Cart                              old                 removed\n\
+             Greeter  Service        1         greet    -          added\n"
         );
     }
 

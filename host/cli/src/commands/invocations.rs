@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{self, BufRead as _, IsTerminal as _},
     path::{Path, PathBuf},
 };
 
@@ -12,14 +11,17 @@ use serde_json::Value;
 
 use crate::{
     client::{Client, query, segment},
-    commands::invoke::print_result,
+    commands::{
+        batch::{Pinned, Selection, Verb},
+        invoke::print_result,
+    },
     error::{Error, Exit, Result},
     output::{self, Format, text},
-    target::{Reference, Selector},
+    target::Reference,
 };
 
-/// Invocations that one selector hits at most; a larger set is worked off by repeating the command.
-const SELECTED_MAX: usize = 1000;
+/// Invocations that the server lists at once.
+const PAGE_MAX: usize = 1000;
 
 /// Invocations: what was invoked and how far it is.
 #[derive(Debug, clap::Subcommand)]
@@ -47,19 +49,19 @@ pub enum Invocations {
     },
     /// Ask invocations to stop; they may compensate.
     #[command(
-        after_help = "Examples:\n  $ relight inv cancel inv_1abc\n  $ relight inv cancel Cart/ada --yes"
+        after_help = "Examples:\n  $ relight inv cancel inv_1abc\n  $ relight inv cancel Cart/ada --yes\n  $ relight inv cancel --service Cart --older-than 1h --dry-run"
     )]
-    Cancel(Selection),
+    Cancel(Pinned),
     /// End invocations at once, without compensation.
     #[command(
         after_help = "Examples:\n  $ relight inv kill inv_1abc\n  $ relight inv kill Cart/ada/checkout --yes"
     )]
-    Kill(Selection),
+    Kill(Pinned),
     /// Stop attempts until the invocations are resumed.
     #[command(
         after_help = "Examples:\n  $ relight inv pause inv_1abc\n  $ relight inv pause Cart/checkout --yes"
     )]
-    Pause(Selection),
+    Pause(Pinned),
     /// Go on with paused invocations, and at once with those that back off.
     #[command(
         after_help = "Examples:\n  $ relight inv resume inv_1abc\n  $ relight inv resume Cart --deployment latest --yes"
@@ -67,6 +69,9 @@ pub enum Invocations {
     Resume {
         #[command(flatten)]
         selection: Selection,
+        /// Those that are pinned to this deployment.
+        #[arg(long, value_name = "DEPLOYMENT")]
+        pinned_to: Option<String>,
         /// Go on with another deployment: `keep`, `latest` or an id.
         #[arg(long, value_name = "DEPLOYMENT", default_value = "keep")]
         deployment: String,
@@ -77,7 +82,7 @@ pub enum Invocations {
     )]
     Purge {
         #[command(flatten)]
-        selection: Selection,
+        selection: Pinned,
         /// Forget the journals alone and keep the results.
         #[arg(long)]
         journal: bool,
@@ -112,18 +117,11 @@ pub struct List {
     /// Created within this time, such as `1h`.
     #[arg(long, value_name = "DURATION")]
     since: Option<String>,
+    /// Created earlier than this time ago, such as `1h`.
+    #[arg(long, value_name = "DURATION")]
+    older_than: Option<String>,
     #[arg(long, default_value_t = 100)]
     limit: usize,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Selection {
-    /// Ids, `Svc`, `Svc/handler`, `Obj/key` or `Obj/key/handler`.
-    #[arg(required = true)]
-    selectors: Vec<Selector>,
-    /// Do not ask.
-    #[arg(long, short)]
-    yes: bool,
 }
 
 impl Invocations {
@@ -133,27 +131,22 @@ impl Invocations {
             Self::Get { id } => get(&admin, &id, format).await,
             Self::Journal { id } => output::list(format, &journal(&admin, &id).await?, "index", COLUMNS),
             Self::Export { id, out } => export(&admin, &id, out.as_deref()).await,
-            Self::Cancel(selection) => selection.run(&admin, "cancel", UNFINISHED, "").await,
-            Self::Kill(selection) => selection.run(&admin, "kill", UNFINISHED, "").await,
-            Self::Pause(selection) => {
-                selection.run(&admin, "pause", "running,backing-off,suspended", "").await
-            }
-            Self::Resume { selection, deployment } => {
-                let query = query(&[("deployment".to_owned(), deployment)]);
-                selection.run(&admin, "resume", "backing-off,suspended,paused", &query).await
+            Self::Cancel(selection) => selection.run(&admin, Verb::CANCEL, format).await,
+            Self::Kill(selection) => selection.run(&admin, Verb::KILL, format).await,
+            Self::Pause(selection) => selection.run(&admin, Verb::PAUSE, format).await,
+            Self::Resume { selection, pinned_to, deployment } => {
+                let verb = Verb::RESUME.with(&[("deployment".to_owned(), deployment)]);
+                selection.run(&admin, verb, pinned_to, format).await
             }
             Self::Purge { selection, journal } => {
-                let verb = if journal { "purge-journal" } else { "purge" };
-                selection.run(&admin, verb, "completed", "").await
+                let verb = if journal { Verb::PURGE_JOURNAL } else { Verb::PURGE };
+                selection.run(&admin, verb, format).await
             }
             Self::Attach { invocation } => result(&ingress, &invocation, "attach").await,
             Self::Output { invocation } => result(&ingress, &invocation, "output").await,
         }
     }
 }
-
-/// Statuses of what has not ended.
-const UNFINISHED: &str = "scheduled,pending,running,backing-off,suspended,paused";
 
 async fn result(ingress: &Client, invocation: &Reference, verb: &str) -> Result {
     let path = invocation.path(verb);
@@ -164,18 +157,7 @@ impl List {
     async fn run(self, admin: &Client, format: Format) -> Result {
         let limit = self.limit;
         let found = find(admin, self.filters(), limit).await?;
-        output::list(
-            format,
-            &found,
-            "id",
-            &[
-                ("ID", &|row| text(row, "id")),
-                ("TARGET", &|row| text(row, "target")),
-                ("STATUS", &status),
-                ("CREATED", &|row| text(row, "created_at")),
-                ("DEPLOYMENT", &deployment),
-            ],
-        )
+        output::list(format, &found, "id", LINES)
     }
 
     fn filters(self) -> Vec<(String, String)> {
@@ -186,6 +168,7 @@ impl List {
             ("status", self.status),
             ("deployment", self.deployment),
             ("since", self.since),
+            ("before", self.older_than),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)))
@@ -193,13 +176,22 @@ impl List {
     }
 }
 
+/// One line for each invocation.
+pub const LINES: output::Columns<'static> = &[
+    ("ID", &|row| text(row, "id")),
+    ("TARGET", &|row| text(row, "target")),
+    ("STATUS", &status),
+    ("CREATED", &|row| text(row, "created_at")),
+    ("DEPLOYMENT", &|row| text(row, "pinned_deployment_id")),
+];
+
 /// Follows the pages of a list until `limit`.
-async fn find(admin: &Client, filters: Vec<(String, String)>, limit: usize) -> Result<Vec<Value>> {
+pub async fn find(admin: &Client, filters: Vec<(String, String)>, limit: usize) -> Result<Vec<Value>> {
     let mut found: Vec<Value> = Vec::new();
     let mut cursor: Option<String> = None;
     while found.len() < limit {
         let mut parameters = filters.clone();
-        parameters.push(("limit".to_owned(), (limit - found.len()).to_string()));
+        parameters.push(("limit".to_owned(), (limit - found.len()).min(PAGE_MAX).to_string()));
         parameters.extend(cursor.take().map(|cursor| ("cursor".to_owned(), cursor)));
         let page = admin.get(&format!("/invocations{}", query(&parameters))).await?;
         found.extend(page.get("invocations").and_then(Value::as_array).cloned().unwrap_or_default());
@@ -307,92 +299,6 @@ fn status(invocation: &Value) -> String {
     let status = text(invocation, "status");
     let reason = first(invocation, &["reason", "completion_result"]);
     if reason.is_empty() { status } else { format!("{status} ({reason})") }
-}
-
-fn deployment(invocation: &Value) -> String {
-    text(invocation, "pinned_deployment_id")
-}
-
-impl Selection {
-    /// `statuses`: those that a selector selects; an id stands for itself whatever its status.
-    async fn run(self, admin: &Client, verb: &str, statuses: &str, query: &str) -> Result {
-        let mut ids = Vec::new();
-        let mut listed = Vec::new();
-        for selector in self.selectors {
-            match selector {
-                Selector::Id(id) => ids.push(id),
-                other => listed.extend(select(admin, other, statuses).await?),
-            }
-        }
-        if !listed.is_empty() {
-            for invocation in &listed {
-                let [id, target] = ["id", "target"].map(|name| text(invocation, name));
-                output::say(&format!("{id}  {target}  {}", status(invocation)));
-            }
-            if !self.yes {
-                confirm(verb, ids.len() + listed.len())?;
-            }
-            ids.extend(listed.iter().map(|invocation| text(invocation, "id")));
-        }
-        if ids.is_empty() {
-            return Err(Error::new(Exit::NotFound, format!("nothing to {verb}")));
-        }
-        let mut failed = None;
-        for id in ids {
-            let path = format!("/invocations/{}/{verb}{query}", segment(&id));
-            match admin.send(Method::PATCH, &path, &[], Bytes::new()).await?.checked() {
-                Ok(_) => output::print(&format!("{id}\n"))?,
-                Err(error) => {
-                    output::say(&format!("{id}: {}", error.message));
-                    failed = Some(error);
-                }
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-}
-
-/// Invocations of these statuses.
-async fn select(admin: &Client, selector: Selector, statuses: &str) -> Result<Vec<Value>> {
-    let mut list = List { status: Some(statuses.to_owned()), ..List::default() };
-    match selector {
-        Selector::Id(_) => {}
-        Selector::Service(service) => list.service = Some(service),
-        Selector::Target(target) => {
-            list.service = Some(target.service);
-            list.key = target.key;
-            list.handler = Some(target.handler);
-        }
-        Selector::Two(service, second) => {
-            let known = admin.get(&format!("/services/{}", segment(&service))).await?;
-            if text(&known, "ty") == "Service" {
-                list.handler = Some(second);
-            } else {
-                list.key = Some(second);
-            }
-            list.service = Some(service);
-        }
-    }
-    find(admin, list.filters(), SELECTED_MAX).await
-}
-
-fn confirm(verb: &str, count: usize) -> Result {
-    if !io::stdin().is_terminal() {
-        return Err(
-            Error::usage(format!("{verb} {count} invocations: not confirmed")).hint("say so with `--yes`")
-        );
-    }
-    output::say(&format!("{verb} {count} invocations? [y/N]"));
-    let mut answer = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|error| Error::new(Exit::Failed, "cannot read the answer").because(&error))?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        Ok(())
-    } else {
-        Err(Error::new(Exit::Failed, "nothing was done"))
-    }
 }
 
 #[cfg(test)]

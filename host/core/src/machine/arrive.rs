@@ -176,6 +176,10 @@ impl<T: Tables> Transition<'_, T> {
         target: Option<(&Service, &Handler)>,
     ) -> Result<Box<Invocation>, TablesError> {
         let now = self.now();
+        let policies = match target {
+            Some((service, handler)) => service.policies(handler, &self.registry()?.defaults),
+            None => self.default_policies()?,
+        };
         let (invoked_by, ancestors, waiters) = match new.origin {
             Origin::Ingress => (None, Vec::new(), Vec::new()),
             Origin::Send { sender } => (Some(sender), Vec::new(), Vec::new()),
@@ -190,8 +194,7 @@ impl<T: Tables> Transition<'_, T> {
             target: new.target,
             kind: target.map_or(ServiceKind::Service, |(service, _)| service.kind),
             mode: target.map_or(HandlerMode::Shared, |(_, handler)| handler.mode),
-            policies: target
-                .map_or(crate::schema::Policies::DEFAULT, |(service, handler)| service.policies(handler)),
+            policies,
             input_hash: if new.idempotency_key.is_some() { xxh3_64(&new.input) } else { 0 },
             idempotency_key: new.idempotency_key,
             invoked_by,

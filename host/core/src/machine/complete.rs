@@ -18,6 +18,7 @@ impl<T: Tables> Transition<'_, T> {
     ) -> Result<(), TablesError> {
         let id = invocation.id;
         self.leave_stage(&mut invocation)?;
+        self.unpin(&invocation)?;
         self.close_handles(&invocation)?;
         self.tables.delete_all(&Prefix::Signals(id))?;
         self.leave_workflow(&invocation)?;

@@ -77,7 +77,7 @@ impl<T: Tables> Transition<'_, T> {
             Message::Cancel { id } => self.cancel(id).map(drop),
             Message::CancelCallee { id, caller } => self.cancel_callee(id, caller),
             Message::KillCallee { id, caller } => self.kill_callee(id, caller),
-            Message::Schema { deployment, services } => self.update_schema(deployment, services),
+            Message::Schema { version, change } => self.update_schema(version, change),
         }
     }
 }

@@ -36,18 +36,28 @@ impl<T: Tables> Transition<'_, T> {
             }
             Status::Invoked { .. } | Status::Suspended { .. } | Status::Paused { .. } => {}
         }
+        let wanted = onto.as_ref().map(|onto| onto.deployment);
+        if let Some(own) = invocation.deployment.filter(|own| wanted.is_none_or(|wanted| wanted == *own))
+            && self.closed(own)?.is_some()
+        {
+            return Ok(Answer::Refused(Refusal::BeingRemoved(own)));
+        }
         let mut moves = false;
-        if let Some(Onto { deployment, incarnation, items }) = onto {
+        if let Some(Onto { deployment, incarnation, items }) =
+            onto.filter(|onto| Some(onto.deployment) != invocation.deployment)
+        {
             let known = self.tables.deployment(deployment)?;
             if known.is_none_or(|row| !row.services.contains(&invocation.target.service)) {
                 return Ok(Answer::Refused(Refusal::UnknownDeployment(deployment)));
             }
-            moves = invocation.deployment != Some(deployment);
-            let replayed = (incarnation, items) == (invocation.incarnation, invocation.journal.items);
-            if moves && !replayed {
+            if self.tables.removal(deployment)?.is_some() {
+                return Ok(Answer::Refused(Refusal::BeingRemoved(deployment)));
+            }
+            if (incarnation, items) != (invocation.incarnation, invocation.journal.items) {
                 return Ok(Answer::Refused(Refusal::JournalChanged(id)));
             }
-            invocation.deployment = Some(deployment);
+            self.pin(&mut invocation, deployment)?;
+            moves = true;
         }
         if moves || invocation.attempt().is_none() {
             invocation.failures = 0;

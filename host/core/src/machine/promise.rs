@@ -136,11 +136,12 @@ impl<T: Tables> Transition<'_, T> {
     /// Sets the timer of a row that this record has made.
     fn give_up_later(&mut self, run: InvocationId, object: &ObjectKey) -> Result<(), TablesError> {
         let service = self.tables.service(&object.service)?;
+        let defaults = self.registry()?.defaults;
         let retention = service.and_then(|service| {
             let run = service.handlers.iter().find(|handler| handler.mode == HandlerMode::Workflow)?;
-            Some(service.policies(run).idempotency_retention)
+            Some(service.policies(run, &defaults).idempotency_retention)
         });
-        let due = self.now().after(retention.unwrap_or(Policies::DEFAULT.idempotency_retention));
+        let due = self.now().after(retention.unwrap_or(Policies::of(&[&defaults]).idempotency_retention));
         let incarnation = self.record.lsn;
         self.set_timer(TimerKey { due, id: run, incarnation, kind: TimerKind::PurgeWorkflow });
         Ok(())

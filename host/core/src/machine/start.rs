@@ -8,7 +8,7 @@ use crate::{
         Invocation, Key, OpenKind, Prefix, ReadTablesExt, Row, Status, Tables, TablesError, TimerKey,
         TimerKind,
     },
-    value::{Failure, ObjectKey},
+    value::ObjectKey,
 };
 
 impl<T: Tables> Transition<'_, T> {
@@ -16,14 +16,24 @@ impl<T: Tables> Transition<'_, T> {
     pub(super) fn start(&mut self, mut invocation: Box<Invocation>) -> Result<(), TablesError> {
         let (id, attempt) = (invocation.id, self.record.lsn);
         invocation.started_at.get_or_insert(self.meta.time);
-        if invocation.deployment.is_none() {
-            match self.tables.service(&invocation.target.service)? {
-                Some(service) => invocation.deployment = Some(service.deployment),
-                None => {
-                    let failure =
-                        Failure::new(404, format!("unknown service `{}`", invocation.target.service));
-                    return self.complete(invocation, Err(failure));
+        match invocation.deployment {
+            Some(deployment) => {
+                if let Some(reason) = self.closed(deployment)? {
+                    invocation.status = Status::Paused { reason };
+                    self.put_invocation(invocation);
+                    return Ok(());
                 }
+            }
+            None => {
+                // It was deployed when the invocation arrived, and may be again: what was accepted is not lost.
+                let Some(service) = self.tables.service(&invocation.target.service)? else {
+                    let name = &invocation.target.service;
+                    let reason = format!("service `{name}` was removed; deploy it and resume, or kill");
+                    invocation.status = Status::Paused { reason };
+                    self.put_invocation(invocation);
+                    return Ok(());
+                };
+                self.pin(&mut invocation, service.deployment)?;
             }
         }
         if invocation.failures == 0 {

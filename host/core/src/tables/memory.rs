@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Key, Prefix, ReadTables, Row, Tables, TablesError, TimerKey, TimerKind};
 use crate::{
-    ids::{DeploymentId, EntryIndex, InvocationId, Lsn, PartitionKey, Position, RequestId},
+    ids::{DeploymentId, EntryIndex, InvocationId, Lsn, PartitionKey, Position, RequestId, Revision},
     value::Timestamp,
 };
 
@@ -79,6 +79,8 @@ fn start(prefix: &Prefix) -> Key {
         Prefix::Deployment => Key::Deployment(DeploymentId(0)),
         Prefix::Signals(id) => Key::Signals(*id, empty()),
         Prefix::Promise(object) => Key::Promise(object.clone(), empty()),
+        Prefix::Revision(service) => Key::Revision(service.clone(), Revision::ZERO),
+        Prefix::Removal => Key::Removal(DeploymentId(0)),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use relight_core::{
-    Action, JournalItem, Lsn,
+    Action, JournalItem, Lsn, Message,
     journal::NotificationKind,
+    schema::{Options, SchemaChange, Service},
     tables::{Key, MemoryTables, Row, Status},
 };
 
@@ -61,9 +62,34 @@ fn show_row(key: &Key, row: &Row) -> String {
             NotificationKind::Cancelled => format!("{key:?}: <- cancelled"),
         },
         Row::Present => format!("{key:?}"),
-        Row::Service(service) => format!("{key:?}: revision {} of {:?}", service.revision, service.kind),
+        Row::Service(service) => format!("{key:?}: {}", show_service(service)),
+        Row::Revision(Some(service)) => format!("{key:?}: {}", show_service(service)),
         Row::Deployment(_) => format!("{key:?}"),
+        Row::Outbox(Message::Schema { version, change }) => {
+            format!("{key:?}: schema {version}: {}", show_change(change))
+        }
         other => format!("{key:?}: {other:?}"),
+    }
+}
+
+fn show_service(service: &Service) -> String {
+    let mut text = format!("revision {} of {:?} from {}", service.revision, service.kind, service.deployment);
+    if service.overrides != Options::default() {
+        let _ = write!(text, " with {:?}", service.overrides);
+    }
+    text
+}
+
+fn show_change(change: &SchemaChange) -> String {
+    let names = |services: &[Service]| {
+        services.iter().map(|service| format!("{} {}", service.name, service.revision)).collect::<Vec<_>>()
+    };
+    match change {
+        SchemaChange::Deployed { deployment, services } => {
+            format!("{} deployed, latest of {:?}", deployment.id, names(services))
+        }
+        SchemaChange::Services(services) => format!("latest are {:?}", names(services)),
+        other => format!("{other:?}"),
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! ```text
 //! lead EPOCH                                  deploy [DEPLOYMENT]
+//! rollback SERVICE [REVISION]                 patch SERVICE [private|open] [attempts=N]
+//! configure [attempts=N]                      evict LABEL DEPLOYMENT
+//! drain DEPLOYMENT    close DEPLOYMENT        removed DEPLOYMENT
 //! invoke LABEL TARGET [ik=KEY] [in=TEXT] [due=AT]
 //! append LABEL [@ATTEMPT] [first=N] OP; OP…   suspend LABEL any|all I,J
 //! failed LABEL mismatch|retry|host TEXT       effect LABEL I done|failed|terminal TEXT
@@ -24,7 +27,7 @@ use relight_core::{
     journal::Call,
     placement::workflow_id,
     retry::RetryPolicy,
-    schema::{Deployment, Options, PayloadDef},
+    schema::{Deployment, Options, OptionsPatch, PayloadDef, Removal},
     tables::{Key, Prefix, ReadTables as _, ReadTablesExt as _},
     value::{Due, ObjectKey},
 };
@@ -40,13 +43,8 @@ pub fn parse(world: &mut World, line: &str) -> Vec<Command> {
     };
     let command = match verb {
         "lead" => Command::AnnounceLeader { epoch: LeaderEpoch(number(words[0])) },
-        "deploy" => {
-            let (mut deployment, mut services) = schema();
-            if let Some(id) = words.first() {
-                deployment.id = DeploymentId(u128::from(number(id)));
-                services.iter_mut().for_each(|service| service.deployment = deployment.id);
-            }
-            Command::Deploy { request: request(world), deployment, services }
+        "deploy" | "rollback" | "patch" | "configure" | "drain" | "close" | "removed" | "evict" => {
+            registry(world, verb, &words)
         }
         "invoke" => {
             let request = request(world);
@@ -110,9 +108,48 @@ fn resume_on(request: RequestId, world: &mut World, words: &[&str]) -> Command {
     let id = world.id(words[0]);
     let row = world.tables().invocation(id).expect("readable").expect("only what exists moves");
     let items = words.get(2).map_or(row.journal.items, |items| number(items) as u32);
-    let deployment = DeploymentId(u128::from(number(words[1])));
+    let deployment = deployment(words[1]);
     let onto = Onto { deployment, incarnation: row.incarnation, items };
     Command::Resume { request, id, onto: Some(onto) }
+}
+
+/// What concerns deployments and services.
+fn registry(world: &mut World, verb: &str, words: &[&str]) -> Command {
+    world.requests += 1;
+    let request = RequestId::new(world.time.0, world.requests);
+    match verb {
+        "deploy" => {
+            let (deployment, services) = schema(words.first().map_or(7, |id| number(id)));
+            Command::Deploy { request, deployment, services }
+        }
+        "rollback" => Command::Rollback {
+            request,
+            service: words[0].into(),
+            revision: words.get(1).map(|revision| Revision(index(revision).0)),
+        },
+        "patch" => {
+            let public = words.iter().find_map(|word| match *word {
+                "private" => Some(Some(false)),
+                "open" => Some(None),
+                _ => None,
+            });
+            let retry = option(words, "attempts").map(|max| Some(attempts(max)));
+            let patch = OptionsPatch { public, retry, ..OptionsPatch::default() };
+            Command::PatchService { request, service: words[0].into(), patch }
+        }
+        "configure" => {
+            let retry = option(words, "attempts").map(attempts);
+            Command::Configure { request, defaults: Options { retry, ..Options::default() } }
+        }
+        "drain" | "close" => Command::StartRemoval {
+            request,
+            deployment: deployment(words[0]),
+            removal: if verb == "drain" { Removal::Draining } else { Removal::Closing },
+        },
+        "removed" => Command::FinishRemoval { request, deployment: deployment(words[0]) },
+        "evict" => Command::Evict { request, id: world.id(words[0]), deployment: deployment(words[1]) },
+        other => panic!("unknown verb `{other}`"),
+    }
 }
 
 fn number(text: &str) -> u64 {
@@ -121,6 +158,14 @@ fn number(text: &str) -> u64 {
 
 fn index(text: &str) -> EntryIndex {
     EntryIndex(text.parse().unwrap_or_else(|_| panic!("`{text}` is not an index")))
+}
+
+fn deployment(text: &str) -> DeploymentId {
+    DeploymentId(number(text).into())
+}
+
+fn attempts(max: &str) -> RetryPolicy {
+    RetryPolicy { max_attempts: Some(index(max).0), ..RetryPolicy::HANDLER }
 }
 
 fn target(text: &str) -> Target {
@@ -312,7 +357,7 @@ fn fire(world: &mut World) -> Vec<Command> {
 }
 
 /// `Greeter` is a service, `Flow` a workflow with its `run` and a shared `look`, `Counter` a virtual object with an exclusive `add` and a shared `get`.
-fn schema() -> (Deployment, Vec<Service>) {
+fn schema(id: u64) -> (Deployment, Vec<Service>) {
     let handler = |name: &str, mode| Handler {
         name: name.into(),
         mode,
@@ -331,6 +376,7 @@ fn schema() -> (Deployment, Vec<Service>) {
         documentation: None,
         options: Options::default(),
         metadata: Vec::new(),
+        overrides: Options::default(),
     };
     let services = vec![
         service("Greeter", ServiceKind::Service, vec![handler("greet", HandlerMode::Exclusive)]),
@@ -346,7 +392,7 @@ fn schema() -> (Deployment, Vec<Service>) {
         ),
     ];
     let deployment = Deployment {
-        id: DeploymentId(7),
+        id: DeploymentId(id.into()),
         digest: Digest([7; 32]),
         size_bytes: 1,
         created_at: Timestamp(0),

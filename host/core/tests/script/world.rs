@@ -112,4 +112,35 @@ fn check(tables: &MemoryTables) {
             _ => {}
         }
     }
+    check_pins(tables);
+}
+
+/// Pins are counted as they are, and nothing that runs has lost its deployment.
+fn check_pins(tables: &MemoryTables) {
+    use relight_core::tables::{Key, Status};
+    let mut pins = BTreeMap::new();
+    for row in tables.rows().values() {
+        let Row::Invocation(row) = row else { continue };
+        let Some(deployment) = row.deployment.filter(|_| !matches!(row.status, Status::Completed { .. }))
+        else {
+            continue;
+        };
+        *pins.entry(deployment).or_insert(0) += 1;
+        if !matches!(row.status, Status::Paused { .. }) {
+            assert!(tables.deployment(deployment).expect("readable").is_some(), "{row:?} has no deployment");
+        }
+    }
+    for (key, row) in tables.rows() {
+        match (key, row) {
+            (Key::Pins(deployment), Row::Pins(count)) => {
+                assert_eq!(pins.remove(deployment), Some(*count), "pins of {deployment}");
+            }
+            (Key::Service(_), Row::Service(service)) => {
+                let removal = tables.removal(service.deployment).expect("readable");
+                assert_eq!(removal, None, "the latest of {} is being removed", service.name);
+            }
+            _ => {}
+        }
+    }
+    assert!(pins.is_empty(), "pins that are not counted: {pins:?}");
 }

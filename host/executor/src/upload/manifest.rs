@@ -82,6 +82,7 @@ fn service(service: ServiceDef) -> Result<Service, UploadError> {
         documentation,
         options: options(&name, defaults)?,
         metadata,
+        overrides: Options::default(),
         name: name.into(),
     })
 }

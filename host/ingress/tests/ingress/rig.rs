@@ -173,6 +173,7 @@ async fn deploy(partitions: &Partitions) {
         documentation: None,
         options: Policies::default(),
         metadata: Vec::new(),
+        overrides: Policies::default(),
     };
     let greeter = vec![
         handler("echo"),
@@ -208,8 +209,8 @@ async fn deploy(partitions: &Partitions) {
     };
     let command = Command::Deploy { request: RequestId::new(now().0, 1), deployment, services };
     let answer = partitions.get(PartitionId(0)).command(command).await.unwrap();
-    let Answer::Deployed { revisions, .. } = answer else { panic!("not deployed: {answer:?}") };
-    partitions.deployed_everywhere(id, &revisions).await.unwrap();
+    let Answer::Deployed { version, .. } = answer else { panic!("not deployed: {answer:?}") };
+    partitions.registered_everywhere(version).await.unwrap();
 }
 
 /// Runs an attempt to its end, or to its wait, on the spot.

@@ -153,16 +153,16 @@ impl Running {
     async fn deploy(&self) {
         let (deployment, services) = schema(&self.script);
         let command = Command::Deploy { request: request(), deployment, services };
-        let revisions = loop {
+        let version = loop {
             match self.partitions.get(PartitionId(0)).command(command.clone()).await {
-                Ok(Answer::Deployed { revisions, .. }) => break revisions,
+                Ok(Answer::Deployed { version, .. }) => break version,
                 Ok(answer) => panic!("not deployed: {answer:?}"),
                 // Of logs whose appends fail now and then.
                 Err(DoorError::Unknown | DoorError::Overloaded | DoorError::NoLeader) => {}
                 Err(error) => panic!("not deployed: {error}"),
             }
         };
-        self.partitions.deployed_everywhere(DEPLOYMENT, &revisions).await.unwrap();
+        self.partitions.registered_everywhere(version).await.unwrap();
     }
 
     pub fn of(&self, id: InvocationId) -> &PartitionHandle {
@@ -282,6 +282,7 @@ fn schema(script: &Script) -> (Deployment, Vec<Service>) {
                 documentation: None,
                 options: Options { journal_retention, ..Options::default() },
                 metadata: Vec::new(),
+                overrides: Options::default(),
             });
         }
         services.last_mut().expect("just pushed").handlers.push(Handler {

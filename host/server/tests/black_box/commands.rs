@@ -163,3 +163,57 @@ fn version_names_the_contract() {
     let folder = Folder::new();
     assert!(stdout(&mut folder.relight(&["version"])).contains("relight:handler@"));
 }
+
+#[tokio::test]
+async fn verbs_hit_what_filters_select_and_nothing_else() {
+    let folder = Folder::new();
+    let server = folder.start().await;
+    let deployment = server.deploy("conformance").await["id"].as_str().expect("an id").to_owned();
+    let relight = |arguments: &[&str]| stdout(&mut folder.relight(arguments));
+    let refused = |arguments: &[&str]| failure(&mut folder.relight(arguments)).0;
+    let sorted = |text: String| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    };
+    let mut ids = Vec::new();
+    for key in ["a", "b", "c"] {
+        let id = server.send(&format!("/Awakeables/{key}/wait"), "").await;
+        server.until_detail(&id, |detail| detail["status"] == "suspended").await;
+        ids.push(id);
+    }
+    let (b, all) = (ids[1].clone(), sorted(ids.join("\n")));
+    assert_eq!(refused(&["inv", "kill"]), 2, "nothing is named");
+    assert_eq!(refused(&["inv", "kill", "--status", "suspended"]), 2, "nobody can confirm it");
+    assert_eq!(refused(&["inv", "kill", "Awakeables/a", "--key", "b", "--yes"]), 2, "both cannot be");
+    let tried = relight(&["inv", "pause", "--service", "Awakeables", "--dry-run", "-o", "name"]);
+    assert_eq!(sorted(tried), all);
+    assert_eq!(relight(&["inv", "pause", "Awakeables", "--key", "b", "--yes"]).trim(), b);
+    assert_eq!(refused(&["inv", "kill", "--older-than", "1h", "--yes"]), 3, "none is that old");
+    assert_eq!(relight(&["inv", "resume", "--status", "paused", "--yes"]).trim(), b);
+    let unknown = format!("{}0", &b[..b.len() - 1]);
+    let (code, said) = failure(&mut folder.relight(&["inv", "pause", &b, &unknown]));
+    assert_eq!((code, said.contains("1 succeeded, 1 failed")), (3, true), "{said}");
+    let killed = relight(&["inv", "kill", "--deployment", &deployment, "--handler", "wait", "--yes"]);
+    assert_eq!(sorted(killed), all);
+    assert_eq!(sorted(relight(&["inv", "purge", "--status", "completed", "--yes"])), all);
+    server.stop();
+}
+
+#[tokio::test]
+async fn verbs_hit_more_than_one_page() {
+    const COUNT: usize = 1100;
+    let folder = Folder::new();
+    let server = folder.start().await;
+    server.deploy("greeter").await;
+    for number in 0..COUNT {
+        let sent = server.post(&format!("/Counter/{number}/add/send?delay=1h"), &[], "1").await;
+        assert_eq!(sent.status.as_u16(), 202, "{sent:?}");
+    }
+    let tried = stdout(&mut folder.relight(&["inv", "cancel", "Counter", "--dry-run", "-o", "name"]));
+    assert_eq!(tried.lines().count(), COUNT);
+    let cancelled = stdout(&mut folder.relight(&["inv", "cancel", "Counter", "--yes"]));
+    assert_eq!(cancelled.lines().count(), COUNT);
+    assert_eq!(failure(&mut folder.relight(&["inv", "cancel", "Counter", "--yes"])).0, 3);
+    server.stop();
+}

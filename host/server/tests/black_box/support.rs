@@ -87,6 +87,11 @@ impl Folder {
 
     /// Starts a server with environment variables and waits until it serves.
     pub async fn start_with(&self, environment: &[(&str, &str)]) -> Server {
+        self.try_start_with(environment).await.unwrap_or_else(|said| panic!("{said}"))
+    }
+
+    /// The same of a server that may die before it serves; the error is what it has said.
+    pub async fn try_start_with(&self, environment: &[(&str, &str)]) -> Result<Server, String> {
         let number = self.servers.fetch_add(1, Ordering::Relaxed);
         let stderr = self.path().join(format!("stderr-{number}.jsonl"));
         let addresses = self.data().join("addresses.json");
@@ -99,28 +104,28 @@ impl Folder {
             .stderr(File::create(&stderr).expect("create a file"))
             .spawn()
             .expect("start the server");
-        let written = wait_for(&addresses, &mut child, &stderr).await;
+        let written = wait_for(&addresses, &mut child, &stderr).await?;
         let address = |name: &str| written[name].as_str().expect("an address").to_owned();
-        Server {
+        Ok(Server {
             ingress: address("ingress"),
             admin: address("admin"),
             child,
             stderr,
             http: Client::builder(TokioExecutor::new()).build_http(),
             announced: Mutex::new(Vec::new()),
-        }
+        })
     }
 }
 
-async fn wait_for(addresses: &Path, child: &mut Child, stderr: &Path) -> Value {
+async fn wait_for(addresses: &Path, child: &mut Child, stderr: &Path) -> Result<Value, String> {
     let deadline = Instant::now() + START_MAX;
     loop {
         if let Ok(bytes) = fs::read(addresses) {
-            return serde_json::from_slice(&bytes).expect("addresses.json appears whole");
+            return Ok(serde_json::from_slice(&bytes).expect("addresses.json appears whole"));
         }
         let said = || fs::read_to_string(stderr).unwrap_or_default();
         if let Some(status) = child.try_wait().expect("ask for the server's status") {
-            panic!("the server ended with {status}:\n{}", said());
+            return Err(format!("the server ended with {status}:\n{}", said()));
         }
         assert!(Instant::now() < deadline, "the server does not serve:\n{}", said());
         tokio::time::sleep(POLL_INTERVAL).await;
@@ -137,15 +142,33 @@ impl Server {
     }
 
     pub async fn request(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
+        self.try_request(method, url, headers, body).await.unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
+    /// The same of a server that may die of it.
+    pub async fn try_request(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, String> {
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body)).expect("a valid request");
-        let answer = self.http.request(request).await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
+        let answer = self.http.request(request).await.map_err(|error| format!("{error:?}"))?;
         let (parts, body) = answer.into_parts();
-        let body = body.collect().await.expect("a whole answer").to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        let body = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
+    }
+
+    /// A request with any method to the admin API.
+    pub async fn admin_send(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let headers = [("content-type", "application/json")];
+        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+        self.request(method, &format!("{}{path}", self.admin), &headers, body).await
     }
 
     pub async fn admin(&self, path: &str) -> Answer {
