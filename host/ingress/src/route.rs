@@ -103,6 +103,8 @@ pub enum RouteError {
 
 /// Longest path with its query; a key or an idempotency key may fill it.
 const PATH_BYTES_MAX: usize = 16 << 10;
+/// Names of signals and promises: no handler can wait for a longer one.
+const NAME_BYTES_MAX: usize = 1 << 10;
 
 /// Whether the answer carries `x-restate-` headers beside ours: on all paths but those under `/relight/`.
 pub fn answers_both(path: &str) -> bool {
@@ -168,7 +170,7 @@ fn resolve<'p>(
         }
         ("signals", &[to, name]) => {
             post(method)?;
-            Ok(Route::Signal { to: id_of(to)?, name: text(name)?, resolution })
+            Ok(Route::Signal { to: id_of(to)?, name: name_of("signal", name)?, resolution })
         }
         ("promises", &[workflow, key, name]) => {
             post(method)?;
@@ -181,10 +183,19 @@ fn resolve<'p>(
                 }
                 None => return Err(RouteError::UnknownService(workflow.into_owned())),
             }
-            Ok(Route::Promise { workflow, key: text(key)?, name: text(name)?, resolution })
+            Ok(Route::Promise { workflow, key: text(key)?, name: name_of("promise", name)?, resolution })
         }
         _ => Err(RouteError::NotFound),
     }
+}
+
+/// The name of a signal or a promise.
+fn name_of<'p>(what: &str, segment: &'p str) -> Result<Cow<'p, str>, RouteError> {
+    let name = text(segment)?;
+    if NAME_BYTES_MAX < name.len() {
+        return Err(RouteError::Bad(format!("the name of the {what} is longer than {NAME_BYTES_MAX} bytes")));
+    }
+    Ok(name)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

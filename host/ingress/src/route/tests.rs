@@ -215,3 +215,23 @@ fn only_our_own_paths_answer_without_the_other_headers() {
     assert!(answers_both("/restate/call/Greeter/greet"));
     assert!(answers_both("/Greeter/greet"));
 }
+
+#[test]
+fn names_of_signals_and_promises_are_bounded() {
+    let id = InvocationId { key: PartitionKey(7), unique: 9 };
+    let workflow = |_: &str| Some(ServiceKind::Workflow);
+    for (bytes, fits) in [(NAME_BYTES_MAX, true), (NAME_BYTES_MAX + 1, false)] {
+        let name = "n".repeat(bytes);
+        for path in
+            [format!("/relight/signals/{id}/{name}/resolve"), format!("/relight/promises/F/k/{name}/reject")]
+        {
+            match route(&Method::POST, &path, None, workflow) {
+                Ok(_) => assert!(fits, "{bytes} bytes"),
+                Err(RouteError::Bad(message)) => {
+                    assert!(!fits && message.contains("1024 bytes"), "{message}")
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+}
