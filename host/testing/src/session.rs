@@ -15,8 +15,8 @@ use std::{
 
 use bytes::Bytes;
 use relight_core::{
-    Answer, Deployment, DeploymentId, DurationMs, EntryIndex, Failure, InvocationId, Outcome, PartitionKey,
-    Service, Target,
+    Answer, Deployment, DeploymentId, DurationMs, EntryIndex, Failure, InvocationId, Lsn, Outcome,
+    PartitionKey, Service, Target,
     command::{Command, NewInvocation, Origin, Purge},
     placement,
     schema::HandlerMode,
@@ -146,9 +146,13 @@ impl Session {
     /// After the last step: what was to happen and did not.
     pub fn end(&self) -> Result<()> {
         match self.world.mishaps.first() {
-            Some(Mishap { target, at, kind }) => {
+            Some(Mishap { target, at, kind, .. }) => {
                 let what = if *kind == MishapKind::Crash { "crash" } else { "fail" };
-                Err(StepError::failed(format!("`{target}` never reached entry {at}, where it was to {what}")))
+                let mut problem =
+                    Problem::new(format!("`{target}` never reached entry {at}, where it was to {what}"));
+                let hint = format!("`{what}` stands before the step that starts the invocation");
+                problem.details.push(hint);
+                Err(problem.into())
             }
             None => Ok(()),
         }
@@ -241,13 +245,9 @@ impl Session {
 
     fn mishap(&mut self, text: &str, at: u32, kind: MishapKind) -> Result {
         let (target, at) = (target(text)?, EntryIndex(at));
-        let reached = self.world.latest(&target)?.is_some_and(|row| at.0 < row.journal.operations);
-        if reached {
-            let message =
-                format!("`{target}` is past entry {at} already: put this step before its `invoke` or `send`");
-            return Err(StepError::Bad(message));
-        }
-        self.world.mishaps.push(Mishap { target, at, kind });
+        let past = self.world.latest(&target)?.filter(|row| at.0 < row.journal.operations);
+        let not_before = past.map_or(Lsn::ZERO, |row| row.incarnation);
+        self.world.mishaps.push(Mishap { target, at, not_before, kind });
         Ok(json!({}))
     }
 

@@ -57,6 +57,8 @@ pub(crate) struct Mishap {
     pub target: Target,
     /// After this entry is accepted.
     pub at: EntryIndex,
+    /// The last invocation of the target that was past this entry before; only later ones are meant.
+    pub not_before: Lsn,
     pub kind: MishapKind,
 }
 
@@ -308,8 +310,9 @@ impl World {
     /// The first mishap whose time has come.
     fn mishap(&mut self) -> Result<Option<(InvocationId, MishapKind)>, WorldError> {
         for place in 0..self.mishaps.len() {
-            let Mishap { target, at, .. } = &self.mishaps[place];
-            let hit = self.latest(target)?.filter(|row| at.0 < row.journal.operations);
+            let Mishap { target, at, not_before, .. } = &self.mishaps[place];
+            let meant = self.latest(target)?.filter(|row| *not_before < row.incarnation);
+            let hit = meant.filter(|row| at.0 < row.journal.operations);
             if let Some(row) = hit {
                 return Ok(Some((row.id, self.mishaps.remove(place).kind)));
             }

@@ -38,7 +38,10 @@ impl New {
         .map_err(|error| {
             Error::new(Exit::Failed, format!("cannot write `{}`", self.name.display())).because(&error)
         })?;
-        output::say(&format!("Made `{0}`. Next:\n  relight deploy {0}", self.name.display()));
+        output::say(&format!(
+            "Made `{0}`. Next:\n  relight test {0}\n  relight deploy {0}",
+            self.name.display()
+        ));
         Ok(())
     }
 }

@@ -31,9 +31,24 @@ fn attempts_fail_and_processes_die_where_they_are_told_to() {
         [[step]]
         crash = true
 
+        # Of the next invocation: there was one before.
+        [[step]]
+        fail = "Callee/a/add"
+        at = 1
+        message = "again"
+
         [[step]]
         invoke = "Callee/a/add"
         body = 1
+        wait = false
+
+        [[step]]
+        expect = "Callee/a/add"
+        status = "backing-off"
+        reason = "again"
+
+        [[step]]
+        expect = "Callee/a/add"
         result = 2
         "#,
     );
