@@ -12,10 +12,14 @@ pub const STATE_VALUE_BYTES_MAX: usize = 1 << 20;
 pub const STATE_KEY_BYTES_MAX: usize = 1 << 10;
 /// Longest chain of calls, each waiting for the next; also bounds the list of ancestors that a call carries.
 pub const CALL_DEPTH_MAX: usize = 64;
-/// Callers that wait for one invocation by its idempotency key.
+/// Callers that wait for one invocation, or for one promise.
 pub const WAITERS_MAX: usize = 1_000;
 /// Signals of one invocation that nobody has waited for.
 pub const SIGNALS_UNCLAIMED_MAX: usize = 1_000;
+/// Bytes of these: all of one name are written with each that comes. More than one payload takes.
+pub const SIGNALS_UNCLAIMED_BYTES_MAX: usize = 16 << 20;
+
+const _: () = assert!(ENTRY_BYTES_MAX < SIGNALS_UNCLAIMED_BYTES_MAX);
 /// Durable time for which the outcome of a door's command is kept. Doors retry within 10 minutes; the other 10 are
 /// for clocks that disagree.
 pub const REQUEST_OUTCOME_MS: u64 = 20 * 60 * 1000;

@@ -6,7 +6,7 @@ use relight_core::command::{Command, Record};
 use relight_core::placement::workflow_id;
 use relight_core::tables::{Key, Prefix, ReadTables as _, ReadTablesExt as _, Status, TimerKey, TimerKind};
 use relight_core::value::ObjectKey;
-use relight_core::{InvocationId, Timestamp};
+use relight_core::{Incarnation, InvocationId, Timestamp};
 
 use crate::oracle::Violation;
 use crate::program::{WILD, WILD_RETENTION};
@@ -16,8 +16,8 @@ use crate::tables::SimTables;
 pub struct Retention {
     /// What the timer that fires must leave alone.
     kept: Option<Kept>,
-    /// When keys of wild workflows came to be kept.
-    since: BTreeMap<InvocationId, Timestamp>,
+    /// When keys of wild workflows came to be kept, by their lives: after a crash records are applied again.
+    since: BTreeMap<(InvocationId, Incarnation), Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,8 +35,9 @@ impl Retention {
         let time = tables.meta()?.unwrap_or_default().time.max(record.time);
         self.kept = match (kind, tables.invocation(*id)?) {
             (TimerKind::PurgeWorkflow, _) => {
-                let since = self.since.get(id).filter(|since| time < since.after(WILD_RETENTION));
-                since.map(|_| Kept::Key(*id))
+                let life = tables.workflow(*id)?.map(|row| (*id, row.incarnation));
+                let since = life.and_then(|life| self.since.get(&life));
+                since.filter(|since| time < since.after(WILD_RETENTION)).map(|_| Kept::Key(*id))
             }
             (TimerKind::Purge, Some(row)) => match row.status {
                 Status::Completed { expires_at, .. } if expires_at <= time => None,
@@ -69,7 +70,7 @@ impl Retention {
             }
             let run = workflow_id(WILD, object);
             if tables.workflow(run)?.is_some_and(|row| row.incarnation == record.lsn) {
-                self.since.insert(run, record.time);
+                self.since.insert((run, record.lsn), record.time);
             }
         }
         Ok(())

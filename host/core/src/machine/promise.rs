@@ -7,11 +7,11 @@ use crate::{
     action::{Answer, Refusal},
     command::Caller,
     ids::{EntryIndex, Incarnation, InvocationId},
-    placement,
+    limits, placement,
     schema::{HandlerMode, Policies, ServiceKind},
     tables::{
-        Invocation, Key, OpenKind, Prefix, ReadTablesExt, Row, Tables, TablesError, TimerKey, TimerKind,
-        Workflow,
+        Invocation, Key, OpenKind, Prefix, Promise, ReadTablesExt, Row, Tables, TablesError, TimerKey,
+        TimerKind, Workflow,
     },
     value::{Failure, ObjectKey, Outcome, Value},
 };
@@ -29,8 +29,12 @@ impl<T: Tables> Transition<'_, T> {
         };
         let name = Arc::<str>::from(name);
         let mut promise = self.tables.promise(&object, name.clone())?.unwrap_or_default();
-        match &promise.outcome {
-            Some(outcome) => self.complete_now(invocation, index, Value::from(outcome.clone())),
+        match promise.outcome.clone() {
+            Some(outcome) => self.complete_now(invocation, index, Value::from(outcome)),
+            None if !self.has_place(&mut promise)? => {
+                let message = format!("too many handlers wait for the promise `{name}`");
+                self.complete_now(invocation, index, Value::Failure(Failure::new(429, message)));
+            }
             None => {
                 let caller = Caller { id: invocation.id, incarnation: invocation.incarnation, index };
                 promise.waiters.push(caller);
@@ -40,6 +44,23 @@ impl<T: Tables> Transition<'_, T> {
             }
         }
         Ok(())
+    }
+
+    /// Whether one more may wait for it. Those who have ended since they asked are left out.
+    fn has_place(&self, promise: &mut Promise) -> Result<bool, TablesError> {
+        if promise.waiters.len() < limits::WAITERS_MAX {
+            return Ok(true);
+        }
+        let mut waiters = Vec::with_capacity(promise.waiters.len());
+        for caller in std::mem::take(&mut promise.waiters) {
+            let row = self.tables.invocation(caller.id)?;
+            let lives = row.is_some_and(|row| row.incarnation == caller.incarnation);
+            if lives && self.tables.open(caller.id, caller.index)?.is_some() {
+                waiters.push(caller);
+            }
+        }
+        promise.waiters = waiters;
+        Ok(promise.waiters.len() < limits::WAITERS_MAX)
     }
 
     pub(super) fn append_promise_peek(

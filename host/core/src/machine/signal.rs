@@ -50,7 +50,7 @@ impl<T: Tables> Transition<'_, T> {
             let index = signals.waiting.remove(0);
             self.put_signals(to, name, signals);
             self.complete_handle(invocation, index, Value::from(outcome))?;
-        } else if self.unclaimed(to)? < limits::SIGNALS_UNCLAIMED_MAX {
+        } else if self.has_room(to, &outcome)? {
             signals.values.push(outcome);
             self.put_signals(to, name, signals);
         } else {
@@ -59,12 +59,17 @@ impl<T: Tables> Transition<'_, T> {
         Ok(Answer::Resolved)
     }
 
-    fn unclaimed(&self, id: InvocationId) -> Result<usize, TablesError> {
+    /// Whether one more value may wait to be asked for.
+    fn has_room(&self, id: InvocationId, more: &Outcome) -> Result<bool, TablesError> {
         let rows = self.tables.scan(&Prefix::Signals(id), None, limits::SIGNALS_UNCLAIMED_MAX)?;
-        Ok(rows
-            .iter()
-            .map(|(_, row)| if let Row::Signals(signals) = row { signals.values.len() } else { 0 })
-            .sum())
+        let (mut count, mut bytes) = (0, outcome_bytes(more));
+        for (_, row) in rows {
+            if let Row::Signals(signals) = row {
+                count += signals.values.len();
+                bytes += signals.values.iter().map(outcome_bytes).sum::<usize>();
+            }
+        }
+        Ok(count < limits::SIGNALS_UNCLAIMED_MAX && bytes <= limits::SIGNALS_UNCLAIMED_BYTES_MAX)
     }
 
     fn put_signals(&mut self, id: InvocationId, name: Arc<str>, signals: Signals) {
@@ -74,5 +79,12 @@ impl<T: Tables> Transition<'_, T> {
         } else {
             self.tables.put(key, Row::Signals(signals));
         }
+    }
+}
+
+fn outcome_bytes(outcome: &Outcome) -> usize {
+    match outcome {
+        Ok(value) => value.len(),
+        Err(failure) => failure.message.len(),
     }
 }
