@@ -70,6 +70,10 @@ pub const RESEND_AFTER_MAX: Duration = Duration::from_secs(2);
 pub const TRUNCATE_MESSAGES: u64 = 64;
 pub const TRUNCATE_AFTER: Duration = Duration::from_millis(100);
 
+/// The first flush after a start comes at the latest then: a process that keeps dying would apply a longer log at each
+/// start, up to what is flushed for its bytes in every partition.
+pub const FIRST_FLUSH_AFTER: Duration = Duration::from_secs(10);
+
 /// A jump of the wall clock that is reported.
 pub const CLOCK_JUMP_MS: u64 = 5 * 60 * 1000;
 

@@ -9,12 +9,14 @@ use std::time::Duration;
 use relight_core::ids::Lsn;
 use tokio::time::Instant;
 
+use crate::limits::FIRST_FLUSH_AFTER;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RetentionPolicy {
     /// Tables are flushed when this many bytes of records were applied since the last flush. Bounds what a restart
     /// applies again.
     pub flush_bytes: u64,
-    /// And at least this often, when anything was applied.
+    /// And at least this often, when anything was applied; sooner after a start.
     pub flush_after: Duration,
     /// Records that stay in the log below the durable LSN; `None` trims nothing.
     pub keep_records: Option<u64>,
@@ -39,7 +41,8 @@ pub struct Retention {
 
 impl Retention {
     pub fn new(policy: RetentionPolicy, now: Instant) -> Self {
-        Self { policy, bytes: 0, records: 0, flush_at: now + policy.flush_after, flushing: false }
+        let flush_at = now + policy.flush_after.min(FIRST_FLUSH_AFTER);
+        Self { policy, bytes: 0, records: 0, flush_at, flushing: false }
     }
 
     pub fn applied(&mut self, records: u64, bytes: u64) {
@@ -94,6 +97,19 @@ mod tests {
         assert!(!retention.begin_flush(start));
         retention.flushed(Lsn(2), start);
         assert!(retention.begin_flush(start));
+    }
+
+    #[test]
+    fn the_first_flush_comes_soon_and_later_ones_when_their_time_has_come() {
+        let start = Instant::now();
+        let rarely = RetentionPolicy { flush_after: Duration::from_secs(300), ..POLICY };
+        let mut retention = Retention::new(rarely, start);
+        retention.applied(1, 1);
+        assert_eq!(retention.next_deadline(), Some(start + FIRST_FLUSH_AFTER));
+        assert!(retention.begin_flush(start + FIRST_FLUSH_AFTER));
+        retention.flushed(Lsn(1), start);
+        retention.applied(1, 1);
+        assert_eq!(retention.next_deadline(), Some(start + Duration::from_secs(300)));
     }
 
     #[test]

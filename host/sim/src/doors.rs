@@ -146,10 +146,14 @@ impl World {
         Ok(())
     }
 
-    /// Runs a workflow of a key with many lives, asks one of its handlers, or completes its promise.
+    /// Runs a workflow of a key with many lives, asks one of its handlers, completes its promise, or purges it.
     fn ask_wild_workflow(&mut self) {
         let key = format!("w{}", self.rng.below(WILD_KEYS));
-        if self.rng.per_mille(300) {
+        if self.rng.per_mille(150) {
+            let (id, what) = (workflow_id(WILD, &key), Purge::Invocation);
+            let to = Partitioning::new(PARTITIONS).partition(id.key);
+            self.command(to, |request| Command::Purge { request, id, what });
+        } else if self.rng.per_mille(300) {
             let number = self.rng.below(1_000);
             self.open_wild_gate(&key, format!("door {number}"));
         } else {

@@ -282,8 +282,8 @@ pub fn invocation(
     }
 }
 
-/// How long a wild workflow is kept: jumps of the clock go past it.
-pub const WILD_RETENTION: DurationMs = DurationMs::seconds(1_200);
+/// How long a wild workflow is kept: a jump of the clock or two go past it.
+pub const WILD_RETENTION: DurationMs = DurationMs::seconds(90);
 
 /// A request of a door for a handler of a wild workflow.
 pub fn wild_invocation(rng: &mut Rng, key: &str) -> NewInvocation {
@@ -348,7 +348,7 @@ pub fn deployment(n: u128) -> (Deployment, Vec<Service>) {
         [handler("run", HandlerMode::Workflow)].into_iter().chain(shared).collect()
     };
     let few = RetryPolicy { max_attempts: Some(3), ..RetryPolicy::HANDLER };
-    let mut wild = service(WILD, ServiceKind::Workflow, flow(), Some(DurationMs::seconds(600)), FOR_EVER);
+    let mut wild = service(WILD, ServiceKind::Workflow, flow(), Some(DurationMs::seconds(60)), FOR_EVER);
     wild.options.idempotency_retention = Some(WILD_RETENTION);
     let services = vec![
         service(COUNTER, ServiceKind::VirtualObject, object(), Some(DurationMs::hours(1)), FOR_EVER),

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// Starting and stopping are matters of a second; a machine that compiles meanwhile is given more.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_secs(180);
 /// The exit code for acknowledged data that is damaged.
 pub const DAMAGED: i32 = 74;
 
