@@ -57,6 +57,31 @@ pub struct Invocation {
     pub created_at_ms: u64,
     pub started_at_ms: u64,
     pub abort_timeout_ms: u64,
+    /// Of one that began with a part of another one's journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted: Option<Restarted>,
+}
+
+/// What a restart has taken over, and from whom.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Restarted {
+    pub from: String,
+    /// The last operation that was taken over.
+    pub index: u32,
+    pub input_at_ms: Option<u64>,
+    /// Who made the operations, the first life first; it seeds the random stream.
+    pub lives: Vec<Life>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Life {
+    pub id: String,
+    pub incarnation: u64,
+    pub idempotency_key: Option<String>,
+    pub invoked_by: Option<String>,
+    pub created_at_ms: u64,
+    /// It made the operations below this index that no earlier life made.
+    pub end: u32,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -15,6 +15,7 @@ pub enum Code {
     Overloaded,
     ShuttingDown,
     Internal,
+    RequestExpired,
     BadConfiguration,
     UnknownDeployment,
     KindChanged,
@@ -35,13 +36,14 @@ pub enum Code {
     NotCompleted,
     OtherDeployment,
     BadBatch,
+    NotRestartable,
     Diverges,
     JournalChanged,
     JournalGone,
 }
 
 impl Code {
-    pub const ALL: [(Self, &'static str); 33] = [
+    pub const ALL: [(Self, &'static str); 35] = [
         (Self::BadRequest, "RL0001"),
         (Self::NoSuchPath, "RL0002"),
         (Self::WrongMethod, "RL0003"),
@@ -52,6 +54,7 @@ impl Code {
         (Self::Overloaded, "RL0008"),
         (Self::ShuttingDown, "RL0009"),
         (Self::Internal, "RL0010"),
+        (Self::RequestExpired, "RL0011"),
         (Self::BadConfiguration, "RL0201"),
         (Self::UnknownDeployment, "RL0202"),
         (Self::KindChanged, "RL0203"),
@@ -72,6 +75,7 @@ impl Code {
         (Self::NotCompleted, "RL0306"),
         (Self::OtherDeployment, "RL0307"),
         (Self::BadBatch, "RL0308"),
+        (Self::NotRestartable, "RL0309"),
         (Self::Diverges, "RL0320"),
         (Self::JournalChanged, "RL0321"),
         (Self::JournalGone, "RL0322"),

@@ -86,7 +86,8 @@ impl Admin {
         let stored = tokio::task::spawn_blocking(move || blobs.put(&component));
         stored.await.map_err(|_| Error::internal("storing the component panicked"))??;
         let deployment = deployment(config, id, checked, self.now());
-        let command = Command::Deploy { request: self.request_id(), deployment, services: services.to_vec() };
+        let request = self.request_id(self.registry());
+        let command = Command::Deploy { request, deployment, services: services.to_vec() };
         match propose(self.registry(), &command).await? {
             Answer::Deployed { revisions, changed, version, .. } => {
                 Ok(Activated { revisions, changed, version })

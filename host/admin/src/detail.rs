@@ -4,6 +4,7 @@ use relight_core::{
     AwakeableId, EntryIndex, InvocationId, Operation,
     command::{AttemptErrorKind, WaitMode},
     journal::JournalItem,
+    limits::RUNS_WARNED,
     tables::{
         Invocation, Key, LastFailure as Failure, Open, OpenKind, Prefix, ReadTables, ReadTablesExt as _, Row,
         Status, TablesError,
@@ -154,8 +155,15 @@ fn detail(found: Found) -> InvocationDetail {
         summary: summary(&invocation),
         reason: reason(&invocation, &open, holder),
         idempotency_key: invocation.idempotency_key.clone(),
-        invoked_by: if invocation.invoked_by.is_some() { "service" } else { "ingress" }.to_owned(),
+        invoked_by: match (&invocation.restarted, invocation.invoked_by) {
+            (Some(_), _) => "restart-as-new",
+            (None, Some(_)) => "service",
+            (None, None) => "ingress",
+        }
+        .to_owned(),
         invoked_by_id: invocation.invoked_by.map(|id| id.to_string()),
+        restarted_from: invocation.restarted.as_ref().map(|restarted| restarted.from.to_string()),
+        restarted_from_index: invocation.restarted.as_ref().map(|restarted| restarted.index.0),
         running_at: invocation.started_at.map(instant),
         scheduled_start_at: match &invocation.status {
             Status::Scheduled { due } => Some(instant(*due)),
@@ -171,9 +179,18 @@ fn detail(found: Found) -> InvocationDetail {
             _ => None,
         },
         last_failure: invocation.last_failure.as_ref().map(last_failure),
-        cancel_requested: invocation.cancel.is_some(),
+        cancel_requested: invocation.cancel_requested,
+        warnings: warnings(&invocation),
         open,
     }
+}
+
+fn warnings(invocation: &Invocation) -> Vec<String> {
+    let runs = invocation.journal.runs;
+    let too_many = (RUNS_WARNED <= runs).then(|| {
+        format!("{runs} inline runs: each of them replays all before it; loops should use effects instead")
+    });
+    too_many.into_iter().collect()
 }
 
 fn last_failure(failure: &Failure) -> LastFailure {
@@ -373,6 +390,21 @@ mod tests {
             describe_value(&mut value, &operation);
             assert_eq!((value.kind.as_str(), &value.description), (kind, &description));
         }
+    }
+
+    #[test]
+    fn many_runs_are_warned_of_and_a_request_to_cancel_is_not_forgotten() {
+        let mut invocation = samples::invocation(Status::Paused { reason: "paused".to_owned() });
+        invocation.journal.runs = RUNS_WARNED - 1;
+        let shown = show(&with(invocation.clone()));
+        assert_eq!((shown.warnings, shown.cancel_requested), (Vec::new(), false));
+        invocation.journal.runs = RUNS_WARNED;
+        // Delivered: no wait has to answer it any more.
+        invocation.cancel = None;
+        invocation.cancel_requested = true;
+        let shown = show(&with(invocation));
+        assert!(shown.warnings[0].starts_with("1000 inline runs"), "{:?}", shown.warnings);
+        assert!(shown.cancel_requested);
     }
 
     #[test]

@@ -15,8 +15,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 impl Admin {
-    pub(crate) fn request_id(&self) -> RequestId {
-        RequestId::new(self.now().0, rand::random())
+    /// Identity of a new command to `partition`.
+    pub(crate) fn request_id(&self, partition: &PartitionHandle) -> RequestId {
+        RequestId::new(partition.mint_at(self.now()).0, rand::random())
     }
 
     pub(crate) fn partition_of(&self, id: InvocationId) -> &PartitionHandle {

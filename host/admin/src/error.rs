@@ -4,7 +4,7 @@ use hyper::{
     StatusCode,
     header::{self, HeaderValue},
 };
-use relight_core::action::Refusal;
+use relight_core::{action::Refusal, restart::NotRestartable};
 use relight_executor::ReplayError;
 use relight_http::{Response, body::BodyError, respond};
 use relight_partition::DoorError;
@@ -121,6 +121,17 @@ impl From<Refusal> for Error {
             Refusal::UnknownDeployment(_) => Self::new(StatusCode::CONFLICT, Code::OtherDeployment, message)
                 .hint("`relight dp list` shows which services a deployment has"),
             Refusal::JournalChanged(_) => Self::new(StatusCode::CONFLICT, Code::JournalChanged, message),
+            Refusal::NotRestartable { why: NotRestartable::JournalGone, .. } => {
+                Self::new(StatusCode::GONE, Code::JournalGone, message)
+            }
+            Refusal::NotRestartable { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::NotRestartable, message)
+            }
+            Refusal::RequestExpired => {
+                let message =
+                    format!("{message}; it may have been carried out, so look before you do it again");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::RequestExpired, message)
+            }
             // Of commands that this door does not send.
             Refusal::PayloadDiffers(_)
             | Refusal::PromiseCompleted { .. }

@@ -225,8 +225,11 @@ fn operation(context: &Context, index: EntryIndex, operation: &Operation, shown:
             json!({"due": self::due(*due), "name": name})
         }
         Operation::Awakeable => {
-            let Invocation { id, incarnation, .. } = *context.invocation;
-            json!({"id": AwakeableId { invocation: id, incarnation, index }.to_string()})
+            let Invocation { id, incarnation, restarted, .. } = &*context.invocation;
+            let life = restarted.as_ref().and_then(|restarted| restarted.life_at(index));
+            let (invocation, incarnation) =
+                life.map_or((*id, *incarnation), |life| (life.id, life.incarnation));
+            json!({"id": AwakeableId { invocation, incarnation, index }.to_string()})
         }
         Operation::Effect { name, input, timeout, .. } => {
             shown.name = Some(name.clone());

@@ -56,7 +56,7 @@ use crate::{
     record::RECORDS_MAX,
     route::{Route, route},
     types::{Handlers, Health, ServiceMetadata, Services, Version},
-    verbs::On,
+    verbs::Choice,
 };
 
 /// What admin is made of.
@@ -179,8 +179,8 @@ impl Admin {
             Route::Journal(id) => respond::json(ok, &self.journal(id, Page::parse(query)?).await?),
             Route::Bundle(id) => respond::bytes(ok, JSON_TYPE, self.bundle(id).await?),
             Route::Act(verb, id) => {
-                let on = On::parse(verb, query)?;
-                let (status, done) = self.act(verb, id, on).await?;
+                let choice = Choice::parse(verb, query)?;
+                let (status, done) = self.act(verb, id, choice).await?;
                 respond::json(status, &done)
             }
             Route::Batch(verb) => respond::json(ok, &self.batch(verb, &parts, body).await?),

@@ -46,6 +46,7 @@ impl Record {
             invoked_by: invocation.invoked_by,
             created_at: invocation.created_at,
             started_at: invocation.started_at.unwrap_or(invocation.created_at),
+            restarted: invocation.restarted.clone(),
             abort_timeout: invocation.policies.abort_timeout,
             journal: std::mem::take(&mut self.journal),
         }

@@ -37,7 +37,7 @@ impl Admin {
     /// To be called once, when every partition is led and before the doors open: an upload would be taken for a leftover.
     pub async fn start(&self, defaults: Options) -> std::result::Result<(), String> {
         if self.schema().defaults != defaults {
-            let command = Command::Configure { request: self.request_id(), defaults };
+            let command = Command::Configure { request: self.request_id(self.registry()), defaults };
             self.register(&command).await.map_err(|error| error.message)?;
         }
         let schema = self.schema();
@@ -106,7 +106,8 @@ impl Admin {
         let revision = revision(query)?;
         let _turn = self.inner.deploying.lock().await;
         let before = self.schema().services.get(name).cloned();
-        let command = Command::Rollback { request: self.request_id(), service: name.into(), revision };
+        let command =
+            Command::Rollback { request: self.request_id(self.registry()), service: name.into(), revision };
         self.register(&command).await?;
         let schema = self.schema();
         let after = self.service(name)?;
@@ -128,8 +129,11 @@ impl Admin {
         let _turn = self.inner.deploying.lock().await;
         let service = self.service(name)?;
         let patch = patch::parse(&body, service.kind, &service.common_policies(&self.schema().defaults))?;
-        let command =
-            Command::PatchService { request: self.request_id(), service: service.name.clone(), patch };
+        let command = Command::PatchService {
+            request: self.request_id(self.registry()),
+            service: service.name.clone(),
+            patch,
+        };
         self.register(&command).await?;
         self.service_metadata(name)
     }

@@ -58,7 +58,8 @@ impl Admin {
         let _turn = self.inner.deploying.lock().await;
         let deployment = self.find_deployment(id)?;
         let before = self.schema();
-        let command = Command::StartRemoval { request: self.request_id(), deployment: id, removal };
+        let command =
+            Command::StartRemoval { request: self.request_id(self.registry()), deployment: id, removal };
         self.register(&command).await?;
         // From here on nothing new is pinned to it, in any partition.
         let paused = match removal {
@@ -68,7 +69,7 @@ impl Admin {
                 Vec::new()
             }
         };
-        let command = Command::FinishRemoval { request: self.request_id(), deployment: id };
+        let command = Command::FinishRemoval { request: self.request_id(self.registry()), deployment: id };
         self.register(&command).await?;
         self.remove_unused(deployment.digest).await;
         let now = self.schema();
@@ -129,8 +130,9 @@ impl Admin {
 
     /// The id, if it has been paused by this. One that has ended in the meantime needs nothing.
     async fn evict(&self, id: InvocationId, deployment: DeploymentId) -> Result<Option<InvocationId>> {
-        let command = Command::Evict { request: self.request_id(), id, deployment };
-        match propose(self.partition_of(id), &command).await? {
+        let partition = self.partition_of(id);
+        let command = Command::Evict { request: self.request_id(partition), id, deployment };
+        match propose(partition, &command).await? {
             Answer::Paused { already: false } => Ok(Some(id)),
             Answer::Paused { already: true } => Ok(None),
             Answer::Refused(

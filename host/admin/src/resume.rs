@@ -45,8 +45,9 @@ impl Admin {
     }
 
     async fn propose_resume(&self, id: InvocationId, onto: Option<Onto>) -> Result<Answer> {
-        let command = Command::Resume { request: self.request_id(), id, onto };
-        propose(self.partition_of(id), &command).await
+        let partition = self.partition_of(id);
+        let command = Command::Resume { request: self.request_id(partition), id, onto };
+        propose(partition, &command).await
     }
 
     /// What `apply` needs to move the invocation. An error when its journal does not fit.

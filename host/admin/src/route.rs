@@ -48,6 +48,7 @@ pub(crate) enum Verb {
     Resume,
     Purge,
     PurgeJournal,
+    RestartAsNew,
 }
 
 impl Verb {
@@ -59,6 +60,7 @@ impl Verb {
             "resume" => Self::Resume,
             "purge" => Self::Purge,
             "purge-journal" => Self::PurgeJournal,
+            "restart-as-new" => Self::RestartAsNew,
             _ => return None,
         })
     }
@@ -98,7 +100,14 @@ pub(crate) fn route(method: &Method, path: &str) -> Result<Route> {
         ["invocations", id, "journal"] => get(Route::Journal(invocation(id)?)),
         ["invocations", "batch", verb] => post(Route::Batch(Verb::named(verb).ok_or_else(not_found)?)),
         ["invocations", id, verb] => {
-            patch(Route::Act(Verb::named(verb).ok_or_else(not_found)?, invocation(id)?))
+            let verb = Verb::named(verb).ok_or_else(not_found)?;
+            let route = Route::Act(verb, invocation(id)?);
+            // It makes an invocation, as POST does, and is a verb beside the others.
+            match (verb, method) {
+                (Verb::RestartAsNew, &Method::POST) => Ok(route),
+                (Verb::RestartAsNew, method) if method != Method::PATCH => Err(Error::allow("PATCH, POST")),
+                _ => patch(route),
+            }
         }
         _ => Err(not_found()),
     }
@@ -160,6 +169,9 @@ mod tests {
             ("PATCH", format!("/invocations/{id}/resume"), Route::Act(Verb::Resume, id)),
             ("PATCH", format!("/invocations/{id}/purge"), Route::Act(Verb::Purge, id)),
             ("PATCH", format!("/invocations/{id}/purge-journal"), Route::Act(Verb::PurgeJournal, id)),
+            ("PATCH", format!("/invocations/{id}/restart-as-new"), Route::Act(Verb::RestartAsNew, id)),
+            ("POST", format!("/invocations/{id}/restart-as-new"), Route::Act(Verb::RestartAsNew, id)),
+            ("POST", "/invocations/batch/restart-as-new".to_owned(), Route::Batch(Verb::RestartAsNew)),
             ("POST", "/invocations/batch/cancel".to_owned(), Route::Batch(Verb::Cancel)),
             ("POST", "/invocations/batch/purge-journal".to_owned(), Route::Batch(Verb::PurgeJournal)),
         ] {

@@ -32,11 +32,15 @@ pub(crate) fn invocation(status: Status) -> Invocation {
         modified_at: Timestamp(2000),
         deployment: None,
         journal: JournalSize::default(),
+        open: 0,
+        unclaimed: 0,
         cancel: None,
+        cancel_requested: false,
         failures: 0,
         failing_since: Timestamp(0),
         last_failure: None,
         run: None,
+        restarted: None,
         status,
     }
 }

@@ -345,9 +345,12 @@ pub struct InvocationDetail {
     /// Why it is in its status, in words.
     pub reason: Option<String>,
     pub idempotency_key: Option<String>,
-    /// `ingress` or `service`.
+    /// `ingress`, `service` or `restart-as-new`.
     pub invoked_by: String,
     pub invoked_by_id: Option<String>,
+    /// The invocation that this one is a restart of, and the last operation that it took over.
+    pub restarted_from: Option<String>,
+    pub restarted_from_index: Option<u32>,
     pub running_at: Option<String>,
     pub scheduled_start_at: Option<String>,
     pub completed_at: Option<String>,
@@ -360,7 +363,10 @@ pub struct InvocationDetail {
     pub retry_count: u32,
     pub next_retry_at: Option<String>,
     pub last_failure: Option<LastFailure>,
+    /// Whether somebody has asked to cancel it, also long ago.
     pub cancel_requested: bool,
+    /// What is not wrong, but will be.
+    pub warnings: Vec<String>,
     /// Operations that have no result yet, at most 100.
     pub open: Vec<OpenOperation>,
 }
@@ -450,8 +456,11 @@ pub struct CheckedInvocation {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Done {
     pub id: String,
-    /// `ended`, `ending`, `pausing`, `paused`, `resumed` or `purged`.
+    /// `ended`, `ending`, `pausing`, `paused`, `resumed`, `purged` or `restarted`.
     pub status: String,
+    /// What a restart has made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_invocation_id: Option<String>,
 }
 
 /// Invocations that a verb is applied to: either of the two.

@@ -1,10 +1,12 @@
-//! What operators do to invocations: cancel, kill, pause, resume, purge; one by one and in batches.
+//! What operators do to invocations: cancel, kill, pause, resume, restart, purge; one by one and in batches.
 
 use std::sync::Arc;
 
 use hyper::{StatusCode, body::Incoming, http::request::Parts};
 use relight_core::{
-    Answer, Command, Deployment, DeploymentId, InvocationId, action::Refusal, command::Purge,
+    Answer, Command, Deployment, DeploymentId, EntryIndex, InvocationId,
+    action::Refusal,
+    command::{Purge, RestartOn},
     tables::ReadTablesExt as _,
 };
 use relight_http::{
@@ -29,7 +31,7 @@ const BATCH_COMMANDS_MAX: usize = 64;
 /// `LIMIT_MAX` ids take about 42 KiB.
 const BATCH_BYTES_MAX: usize = 128 << 10;
 
-/// The deployment on which a resumed invocation goes on.
+/// The deployment on which an invocation goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum On {
     Keep,
@@ -38,25 +40,49 @@ pub(crate) enum On {
     Deployment(DeploymentId),
 }
 
-impl On {
-    /// `deployment` in the query of `resume`; other verbs take no parameters.
+/// What the query of a verb says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Choice {
+    on: On,
+    /// The last operation that a restart takes over.
+    from: EntryIndex,
+}
+
+impl Choice {
+    /// `deployment` of `resume` and `restart-as-new`, `from` of the latter; other verbs take no parameters.
     pub(crate) fn parse(verb: Verb, query: Option<&str>) -> Result<Self> {
-        let mut on = Self::Keep;
+        let restarts = verb == Verb::RestartAsNew;
+        let on = if restarts { On::Latest } else { On::Keep };
+        let mut choice = Self { on, from: EntryIndex::ZERO };
         for parameter in parameters(query) {
             let bad = |message: String| Error::bad(Code::BadRequest, message);
             let (name, value) = parameter.ok_or_else(|| bad("the query is not well encoded".to_owned()))?;
-            if verb != Verb::Resume || name != "deployment" {
-                return Err(bad(format!("unknown parameter `{name}`")));
+            match name.as_str() {
+                "deployment" if restarts || verb == Verb::Resume => choice.on = On::parse(&value)?,
+                "from" if restarts => {
+                    let from = value.parse().map_err(|_| {
+                        bad(format!("`from` is the index of an operation, not `{value}`"))
+                            .hint("`relight inv journal` shows the indexes")
+                    })?;
+                    choice.from = EntryIndex(from);
+                }
+                _ => return Err(bad(format!("unknown parameter `{name}`"))),
             }
-            on = match value.as_str() {
-                "keep" => Self::Keep,
-                "latest" => Self::Latest,
-                id => Self::Deployment(id.parse().map_err(|_| {
-                    bad(format!("`deployment` is keep, latest or an id such as dp_1…, not `{id}`"))
-                })?),
-            };
         }
-        Ok(on)
+        Ok(choice)
+    }
+}
+
+impl On {
+    fn parse(value: &str) -> Result<Self> {
+        match value {
+            "keep" => Ok(Self::Keep),
+            "latest" => Ok(Self::Latest),
+            id => id.parse().map(Self::Deployment).map_err(|_| {
+                let message = format!("`deployment` is keep, latest or an id such as dp_1…, not `{id}`");
+                Error::bad(Code::BadRequest, message)
+            }),
+        }
     }
 }
 
@@ -69,17 +95,23 @@ impl Verb {
             }
             Self::Pause => &["running", "backing-off", "suspended"],
             Self::Resume => &["backing-off", "suspended", "paused"],
-            Self::Purge | Self::PurgeJournal => &["completed"],
+            Self::Purge | Self::PurgeJournal | Self::RestartAsNew => &["completed"],
         }
     }
 }
 
 impl Admin {
-    pub(crate) async fn act(&self, verb: Verb, id: InvocationId, on: On) -> Result<(StatusCode, Done)> {
+    pub(crate) async fn act(
+        &self,
+        verb: Verb,
+        id: InvocationId,
+        Choice { on, from }: Choice,
+    ) -> Result<(StatusCode, Done)> {
         if verb == Verb::Resume {
             return self.resume(id, on).await;
         }
-        let request = self.request_id();
+        let partition = self.partition_of(id);
+        let request = self.request_id(partition);
         let command = match verb {
             Verb::Cancel => Command::Cancel { request, id },
             Verb::Kill => Command::Kill { request, id },
@@ -87,8 +119,23 @@ impl Admin {
             Verb::Resume => Command::Resume { request, id, onto: None },
             Verb::Purge => Command::Purge { request, id, what: Purge::Invocation },
             Verb::PurgeJournal => Command::Purge { request, id, what: Purge::Journal },
+            Verb::RestartAsNew => {
+                // 48 bits of time before 80 random ones, as the ingress makes them: ids of one key sort by age.
+                let unique = (u128::from(self.now().0) << 80) | (rand::random::<u128>() >> 48);
+                let new = InvocationId { key: id.key, unique };
+                Command::RestartAsNew { request, id, new, from, on: self.restarted_on(on)? }
+            }
         };
-        answered(verb, id, propose(self.partition_of(id), &command).await?)
+        answered(verb, id, propose(partition, &command).await?)
+    }
+
+    /// `apply` finds those without an id itself, at the moment of the restart.
+    fn restarted_on(&self, on: On) -> Result<RestartOn> {
+        Ok(match on {
+            On::Keep => RestartOn::Keep,
+            On::Latest => RestartOn::Latest,
+            On::Deployment(deployment) => RestartOn::Deployment(self.find_deployment(deployment)?.id),
+        })
     }
 
     /// `None`: the one that it is pinned to.
@@ -105,8 +152,8 @@ impl Admin {
     }
 
     pub(crate) async fn batch(&self, verb: Verb, parts: &Parts, body: Incoming) -> Result<BatchDone> {
-        let on = On::parse(verb, parts.uri.query())?;
-        if let On::Deployment(deployment) = on {
+        let choice = Choice::parse(verb, parts.uri.query())?;
+        if let On::Deployment(deployment) = choice.on {
             self.find_deployment(deployment)?;
         }
         let body = collect(body, &parts.headers, BodyLimits::bytes(BATCH_BYTES_MAX)).await?;
@@ -120,7 +167,7 @@ impl Admin {
             {
                 let admin = self.clone();
                 running.spawn(async move {
-                    let done = admin.act(verb, id, on).await.map(|(_, done)| done);
+                    let done = admin.act(verb, id, choice).await.map(|(_, done)| done);
                     (place, id, done)
                 });
             }
@@ -180,6 +227,7 @@ impl Admin {
 
 /// What an answer of `apply` means to whoever asked for it.
 pub(crate) fn answered(verb: Verb, id: InvocationId, answer: Answer) -> Result<(StatusCode, Done)> {
+    let mut new_invocation_id = None;
     let (status, text) = match answer {
         Answer::Ended => (StatusCode::OK, "ended"),
         Answer::Ending => (StatusCode::ACCEPTED, "ending"),
@@ -187,10 +235,14 @@ pub(crate) fn answered(verb: Verb, id: InvocationId, answer: Answer) -> Result<(
         Answer::Paused { already: true } => (StatusCode::OK, "paused"),
         Answer::Resumed => (StatusCode::OK, "resumed"),
         Answer::Purged => (StatusCode::OK, "purged"),
+        Answer::RestartedAsNew { id: new } => {
+            new_invocation_id = Some(new.to_string());
+            (StatusCode::OK, "restarted")
+        }
         Answer::Refused(refusal) => return Err(refused(verb, refusal)),
         other => return Err(Error::internal(format!("{verb:?} was answered with {other:?}"))),
     };
-    Ok((status, Done { id: id.to_string(), status: text.to_owned() }))
+    Ok((status, Done { id: id.to_string(), status: text.to_owned(), new_invocation_id }))
 }
 
 /// What a batch is applied to.
@@ -204,9 +256,10 @@ fn parse(body: &[u8]) -> Result<Batch> {
         .map_err(|error| Error::bad(Code::BadBatch, format!("the body is not a batch: {error}")))
 }
 
-/// One that has not started may be resumed later, but it can never be paused: the verb decides the status.
+/// One that has not started may be resumed or restarted later, but not paused: the verb decides the status.
 fn refused(verb: Verb, refusal: Refusal) -> Error {
-    let early = verb == Verb::Resume && matches!(refusal, Refusal::NotStarted(_));
+    let early =
+        matches!(verb, Verb::Resume | Verb::RestartAsNew) && matches!(refusal, Refusal::NotStarted(_));
     let error = Error::from(refusal);
     if early { Error { status: StatusCode::TOO_EARLY, ..error } } else { error }
 }
@@ -217,27 +270,40 @@ fn failure(id: InvocationId, error: Error) -> BatchFailure {
 
 #[cfg(test)]
 mod tests {
+    use relight_core::restart::NotRestartable;
+
     use super::*;
     use crate::samples;
 
     #[test]
-    fn only_resume_takes_a_deployment() {
+    fn a_query_says_where_to_go_on_and_from_what() {
         let id = DeploymentId(3);
+        let choice = |on, from| Choice { on, from: EntryIndex(from) };
+        for (verb, query, expected) in [
+            (Verb::RestartAsNew, None, choice(On::Latest, 0)),
+            (Verb::RestartAsNew, Some("from=7&deployment=keep"), choice(On::Keep, 7)),
+            (Verb::Kill, None, choice(On::Keep, 0)),
+        ] {
+            assert_eq!(Choice::parse(verb, query), Ok(expected), "{query:?}");
+        }
         for (query, expected) in [
             (None, On::Keep),
             (Some("deployment=keep"), On::Keep),
             (Some("deployment=latest"), On::Latest),
             (Some(&*format!("deployment={id}")), On::Deployment(id)),
         ] {
-            assert_eq!(On::parse(Verb::Resume, query), Ok(expected), "{query:?}");
+            assert_eq!(Choice::parse(Verb::Resume, query), Ok(choice(expected, 0)), "{query:?}");
         }
         for (verb, query) in [
             (Verb::Resume, "deployment=newest"),
             (Verb::Resume, "on=latest"),
             (Verb::Pause, "deployment=keep"),
             (Verb::Resume, "deployment=%"),
+            (Verb::Resume, "from=1"),
+            (Verb::RestartAsNew, "from=-1"),
+            (Verb::RestartAsNew, "from="),
         ] {
-            let error = On::parse(verb, Some(query)).expect_err(query);
+            let error = Choice::parse(verb, Some(query)).expect_err(query);
             assert_eq!((error.status.as_u16(), error.code), (400, "RL0001"));
         }
     }
@@ -245,12 +311,18 @@ mod tests {
     #[test]
     fn refusals_have_the_status_of_their_verb() {
         let id = samples::ID;
+        let not_restartable = |why| Refusal::NotRestartable { id, why };
         for (verb, refusal, status, code) in [
             (Verb::Pause, Refusal::NotStarted(id), 409, "RL0305"),
             (Verb::Resume, Refusal::NotStarted(id), 425, "RL0305"),
             (Verb::Resume, Refusal::UnknownDeployment(DeploymentId(3)), 409, "RL0307"),
             (Verb::Resume, Refusal::AlreadyCompleted(id), 409, "RL0303"),
             (Verb::Purge, Refusal::NotCompleted(id), 409, "RL0306"),
+            (Verb::RestartAsNew, Refusal::NotStarted(id), 425, "RL0305"),
+            (Verb::RestartAsNew, Refusal::NotCompleted(id), 409, "RL0306"),
+            (Verb::RestartAsNew, not_restartable(NotRestartable::Workflow), 422, "RL0309"),
+            (Verb::RestartAsNew, not_restartable(NotRestartable::JournalGone), 410, "RL0322"),
+            (Verb::RestartAsNew, Refusal::RequestExpired, 503, "RL0011"),
             (Verb::PurgeJournal, Refusal::NotCompleted(id), 409, "RL0306"),
             (Verb::Purge, Refusal::UnknownInvocation(id), 404, "RL0302"),
         ] {

@@ -8,6 +8,7 @@ use crate::{
         RequestId, Revision,
     },
     journal::Notification,
+    restart::NotRestartable,
     schema::ServiceKind,
     tables::TimerKey,
     value::{ObjectKey, Outcome, Target, Timestamp},
@@ -88,6 +89,11 @@ pub enum Action {
     },
     /// Services or deployments have changed.
     SchemaChanged,
+    /// The invocation has made so many inline runs that its replays cost more than its work: tell people, once.
+    WarnOfRuns {
+        id: InvocationId,
+        runs: u32,
+    },
 }
 
 /// Answer to a command from a door; stored, so that the same request id gets the same one.
@@ -111,6 +117,9 @@ pub enum Answer {
     },
     Resumed,
     Purged,
+    RestartedAsNew {
+        id: InvocationId,
+    },
     Deployed {
         deployment: DeploymentId,
         revisions: Vec<(Arc<str>, Revision)>,
@@ -152,6 +161,11 @@ pub enum Refusal {
     UnknownDeployment(DeploymentId),
     #[error("the journal of invocation `{0}` is not the one that was replayed")]
     JournalChanged(InvocationId),
+    /// Not stored: it is as old as what was forgotten.
+    #[error("the outcome of this request is not known any more: it was made too long ago")]
+    RequestExpired,
+    #[error("invocation `{id}` is not restarted: {why}")]
+    NotRestartable { id: InvocationId, why: NotRestartable },
     #[error("service `{name}` is a {deployed}; a deployment can't change its kind")]
     KindChanged { name: Arc<str>, deployed: ServiceKind },
     #[error("unknown service `{0}`")]

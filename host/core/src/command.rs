@@ -50,6 +50,9 @@ pub enum Command {
     Resume { request: RequestId, id: InvocationId, onto: Option<Onto> },
     /// From a door: forget a completed invocation, or its journal alone.
     Purge { request: RequestId, id: InvocationId, what: Purge },
+    /// From a door: a new invocation `new`, a random id of the same partition key, that begins with the operations of
+    /// the completed `id` up to `from`.
+    RestartAsNew { request: RequestId, id: InvocationId, new: InvocationId, from: EntryIndex, on: RestartOn },
     /// From admin, to partition 0 only: activate a deployment. Revisions are assigned by `apply`.
     Deploy { request: RequestId, deployment: Deployment, services: Vec<Service> },
     /// From admin, to partition 0 only: make another revision the latest; `None`: the one before.
@@ -127,6 +130,16 @@ pub struct Onto {
 pub enum Purge {
     Invocation,
     Journal,
+}
+
+/// The deployment on which an invocation is restarted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RestartOn {
+    /// The one of new invocations.
+    Latest,
+    /// The one of the original; the latest if that never had one.
+    Keep,
+    Deployment(DeploymentId),
 }
 
 /// What an attempt waits for before it is worth starting again. Its cancellation is an implicit member.

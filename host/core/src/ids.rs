@@ -264,6 +264,11 @@ impl RequestId {
         Self((u128::from(minted_ms) << 80) | (random & ((1 << 80) - 1)))
     }
 
+    /// The highest id minted before `minted_ms`.
+    pub fn highest_before(minted_ms: u64) -> Self {
+        Self(Self::lowest_at(minted_ms).0.saturating_sub(1))
+    }
+
     /// The lowest id minted at `minted_ms`.
     pub fn lowest_at(minted_ms: u64) -> Self {
         Self::new(minted_ms, 0)

@@ -20,6 +20,7 @@ pub mod limits;
 pub mod machine;
 pub mod placement;
 pub mod replay;
+pub mod restart;
 pub mod retry;
 pub mod runner;
 pub mod schema;

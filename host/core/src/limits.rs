@@ -27,3 +27,7 @@ pub const REQUEST_OUTCOME_MS: u64 = 20 * 60 * 1000;
 pub const DELIVERY_MESSAGES_MAX: usize = 256;
 /// Characters of a failure message that are stored; the rest is cut with an ellipsis.
 pub const FAILURE_MESSAGE_CHARS_MAX: usize = 8 * 1024;
+/// Invocations whose operations one journal can begin with, after restarts of restarts: their ids are in its row.
+pub const LIVES_MAX: usize = 100;
+/// Inline runs of one invocation at which people are warned: so far its replays have read half a million entries.
+pub const RUNS_WARNED: u32 = 1_000;

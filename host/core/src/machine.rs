@@ -18,6 +18,7 @@ mod operate;
 mod promise;
 mod recover;
 mod remove;
+mod restart_as_new;
 mod rollback;
 mod run;
 mod signal;
@@ -32,11 +33,11 @@ pub use recover::recover;
 use crate::{
     action::{Action, Answer, Refusal},
     command::{Command, Message, Record},
-    ids::{EntryIndex, FencingToken, InvocationId, PartitionId, Position, RequestId},
-    journal::JournalItem,
+    ids::{EntryIndex, FencingToken, InvocationId, Lsn, PartitionId, Position, RequestId},
+    journal::{JournalItem, Operation},
     limits,
     placement::Partitioning,
-    tables::{Invocation, Key, Meta, ReadTablesExt, Row, Tables, TablesError},
+    tables::{Invocation, JournalSize, Key, Meta, ReadTablesExt, Row, Tables, TablesError},
     value::Timestamp,
 };
 
@@ -53,14 +54,15 @@ pub struct Partition {
 pub fn apply<T: Tables>(
     partition: &Partition,
     tables: &mut T,
-    record: &Record,
+    record: Record,
     actions: &mut Vec<Action>,
 ) -> Result<(), TablesError> {
+    let Record { lsn, time, command } = record;
     let mut meta = tables.meta()?.unwrap_or_default();
-    meta.time = meta.time.max(record.time);
-    let mut tx = Transition { partition, tables, record, meta, actions, local: VecDeque::new() };
+    meta.time = meta.time.max(time);
+    let mut tx = Transition { partition, tables, lsn, meta, actions, local: VecDeque::new() };
     tx.expire_requests()?;
-    tx.dispatch()?;
+    tx.dispatch(command)?;
     while let Some(message) = tx.local.pop_front() {
         tx.receive(message)?;
     }
@@ -73,7 +75,8 @@ pub fn apply<T: Tables>(
 struct Transition<'a, T> {
     partition: &'a Partition,
     tables: &'a mut T,
-    record: &'a Record,
+    /// Of the record.
+    lsn: Lsn,
     meta: Meta,
     actions: &'a mut Vec<Action>,
     /// Messages to this partition itself: they need no outbox.
@@ -81,8 +84,8 @@ struct Transition<'a, T> {
 }
 
 impl<T: Tables> Transition<'_, T> {
-    fn dispatch(&mut self) -> Result<(), TablesError> {
-        match self.record.command.clone() {
+    fn dispatch(&mut self, command: Command) -> Result<(), TablesError> {
+        match command {
             Command::AnnounceLeader { epoch } => {
                 self.announce_leader(epoch);
                 Ok(())
@@ -119,6 +122,9 @@ impl<T: Tables> Transition<'_, T> {
             Command::Pause { request, id } => self.door(request, |tx| tx.pause_by_operator(id)),
             Command::Resume { request, id, onto } => self.door(request, |tx| tx.resume(id, onto)),
             Command::Purge { request, id, what } => self.door(request, |tx| tx.purge_by_operator(id, what)),
+            Command::RestartAsNew { request, id, new, from, on } => {
+                self.door(request, |tx| tx.restart_as_new(id, new, from, on))
+            }
             Command::Append { id, token, first, entries, then } => {
                 self.append(id, token, first, entries, then)
             }
@@ -144,7 +150,9 @@ impl<T: Tables> Transition<'_, T> {
         self.meta.time
     }
 
-    /// Carries out a door's command once; a repeated one gets the stored answer.
+    /// Carries out a door's command once; a repeated one gets the stored answer. Outcomes of requests that were minted
+    /// before the cut-off may be forgotten, so such a request is refused: it may have been carried out. Since it leaves
+    /// nothing behind, no outcome is ever stored where the deletion has been already.
     fn door(
         &mut self,
         request: RequestId,
@@ -152,6 +160,9 @@ impl<T: Tables> Transition<'_, T> {
     ) -> Result<(), TablesError> {
         let answer = match self.tables.request(request)? {
             Some(stored) => stored,
+            None if request < RequestId::lowest_at(self.requests_cutoff().0) => {
+                Answer::Refused(Refusal::RequestExpired)
+            }
             None => {
                 let answer = carry_out(self)?;
                 self.tables.put(Key::Request(request), Row::Request(answer.clone()));
@@ -162,16 +173,21 @@ impl<T: Tables> Transition<'_, T> {
         Ok(())
     }
 
+    /// Requests minted before it are as good as forgotten. Never goes back, since durable time does not.
+    fn requests_cutoff(&self) -> Timestamp {
+        Timestamp(self.now().0.saturating_sub(limits::REQUEST_OUTCOME_MS))
+    }
+
     /// Deletes outcomes that no door asks for any more, about once in a minute of durable time.
     fn expire_requests(&mut self) -> Result<(), TablesError> {
         const INTERVAL_MS: u64 = 60_000;
         const ROWS_PER_RECORD_MAX: usize = 1_000;
-        let cutoff = Timestamp(self.now().0.saturating_sub(limits::REQUEST_OUTCOME_MS));
+        let cutoff = self.requests_cutoff();
         if cutoff.0 < self.meta.requests_expired.0 + INTERVAL_MS {
             return Ok(());
         }
         let end = RequestId::lowest_at(cutoff.0);
-        let after = Key::Request(RequestId::lowest_at(self.meta.requests_expired.0));
+        let after = Key::Request(RequestId::highest_before(self.meta.requests_expired.0));
         let rows = self.tables.scan(&crate::tables::Prefix::Request, Some(&after), ROWS_PER_RECORD_MAX)?;
         let more = rows.len() == ROWS_PER_RECORD_MAX;
         let mut reached_end = !more;
@@ -216,11 +232,20 @@ impl<T: Tables> Transition<'_, T> {
         let position = Position(invocation.journal.items);
         invocation.journal.items += 1;
         invocation.journal.bytes += item.size_bytes() as u64;
-        if let JournalItem::Operation(_) = item {
+        if let JournalItem::Operation(entry) = &item {
             invocation.journal.operations += 1;
+            invocation.journal.runs += u32::from(matches!(entry.operation, Operation::Run { .. }));
         }
         self.tables.put(Key::Journal(invocation.id, position), Row::Journal(item));
         position
+    }
+
+    /// Positions are dense, so no scan has to look for the items.
+    fn delete_journal(&mut self, invocation: &mut Invocation) {
+        for position in 0..invocation.journal.items {
+            self.tables.delete(Key::Journal(invocation.id, Position(position)));
+        }
+        invocation.journal = JournalSize::default();
     }
 
     fn unknown(id: InvocationId) -> Answer {

@@ -11,6 +11,8 @@ use crate::{
     command::Command,
     ids::{EntryIndex, FencingToken, Incarnation, InvocationId, PartitionId, Position},
     journal::{JournalItem, Notification},
+    replay::{Damaged, Replay},
+    restart::Restarted,
     schema::{Deployment, HandlerMode},
     tables::TablesError,
     value::{DurationMs, Headers, Target, Timestamp},
@@ -78,8 +80,10 @@ pub struct AttemptStart {
     pub idempotency_key: Option<String>,
     pub invoked_by: Option<InvocationId>,
     pub created_at: Timestamp,
-    /// Time of the input.
+    /// When the handler was first allowed to run.
     pub started_at: Timestamp,
+    /// Set when the journal began as a part of another one's.
+    pub restarted: Option<Box<Restarted>>,
     /// The journal as far as it is applied; item 0 is the input.
     pub journal: Vec<JournalItem>,
     /// Whether a cancellation in the journal has not been answered by a wait is told by the journal itself.
@@ -87,6 +91,13 @@ pub struct AttemptStart {
     /// How long to linger at a wait; `None`: as the runner sees fit.
     pub inactivity_timeout: Option<DurationMs>,
     pub abort_timeout: DurationMs,
+}
+
+impl AttemptStart {
+    /// Takes the journal out, for a replay.
+    pub fn replay(&mut self) -> Result<Replay, Damaged> {
+        Replay::of_life(self.started_at, self.restarted.as_deref(), std::mem::take(&mut self.journal))
+    }
 }
 
 impl fmt::Debug for AttemptStart {

@@ -73,7 +73,7 @@ impl World {
         let record = Record { lsn: self.lsn, time: Timestamp(1), command };
         let partition = Partition { id: PartitionId(0), partitioning: Partitioning::new(1) };
         let mut actions = Vec::new();
-        machine::apply(&partition, &mut self.tables, &record, &mut actions).expect("memory cannot fail");
+        machine::apply(&partition, &mut self.tables, record, &mut actions).expect("memory cannot fail");
         actions
     }
 

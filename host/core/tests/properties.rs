@@ -34,6 +34,8 @@ fn operation() -> impl Strategy<Value = String> {
         2 => (0..3u8).prop_map(|value| format!("set n {value}")),
         1 => Just("clear-all".to_owned()),
         1 => Just("cancelled".to_owned()),
+        1 => Just("signal go".to_owned()),
+        1 => label().prop_map(|label| format!("attach x{label}")),
         2 => Just("output x".to_owned()),
         1 => Just("fail y".to_owned()),
     ]
@@ -75,6 +77,11 @@ fn line() -> impl Strategy<Value = String> {
             2 => (0..120u64).prop_map(|ms| format!("tick {ms}")),
             3 => simple("fire".to_owned()),
             1 => simple(format!("deliver {index} complete {id} {index} v")),
+            2 => (label(), 0..4u8).prop_map({
+                let id = id.clone();
+                move |(new, from)| format!("restart {id} y{new} from={from}")
+            }),
+            1 => simple(format!("signal {id} go v")),
         ]
     })
 }
@@ -118,7 +125,15 @@ proptest! {
                     prop_assert!(matches!(row.status, Status::Completed { .. }), "{:?}", row);
                     prop_assert!(row.waiters.is_empty());
                 }
-                (Key::Lock(_) | Key::Running(_) | Key::Open(..) | Key::Effect(..) | Key::Inbox(..), _) => {
+                (
+                    Key::Lock(_)
+                    | Key::Running(_)
+                    | Key::Open(..)
+                    | Key::Effect(..)
+                    | Key::Inbox(..)
+                    | Key::Signals(..),
+                    _,
+                ) => {
                     prop_assert!(false, "{key:?} is left behind: {row:?}");
                 }
                 _ => {}

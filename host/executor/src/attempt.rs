@@ -8,7 +8,6 @@ use relight_core::{
     DurationMs, InvocationId, Outcome,
     command::{AttemptError, AttemptErrorKind, Command},
     ids::FencingToken,
-    replay::Replay,
     runner::{Attempt, AttemptEvent, AttemptStart, Host, Slot},
 };
 use tokio::{sync::mpsc, task::AbortHandle};
@@ -109,7 +108,7 @@ async fn run(
             return |shared| &shared.counters.attempts_faulted;
         }
     };
-    let replay = match Replay::new(start.started_at, std::mem::take(&mut start.journal)) {
+    let replay = match start.replay() {
         Ok(replay) => replay,
         Err(damaged) => {
             tracing::error!(invocation = %id, error = %damaged, "failed to read a journal");

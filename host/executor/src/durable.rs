@@ -15,13 +15,13 @@ use bytes::Bytes;
 use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
 use relight_core::{
-    Incarnation, InvocationId, Operation, Outcome, Target, Timestamp,
+    AwakeableId, InvocationId, Operation, Outcome, Target, Timestamp,
     command::{AttemptError, Command, EffectError, Then, Wait, WaitMode},
     ids::{EntryIndex, FencingToken},
     replay::{GetError, Made, Replay, WaitError, Waited},
     retry::RetryPolicy,
     runner::{AttemptEvent, AttemptStart, Host, StateView},
-    schema::{Deployment, HandlerMode},
+    schema::Deployment,
     tables::TablesError,
 };
 use tokio::sync::mpsc;
@@ -29,24 +29,13 @@ use tokio::sync::mpsc;
 use crate::{
     guest::Stop,
     http::AllowList,
+    identity::{Identity, Seen},
     in_flight::{Batch, InFlight},
     limits::{BUFFER_AGE_MAX, BUFFER_BYTES_MAX, BUFFER_ENTRIES_MAX},
     random::random_stream,
     runner::Shared,
     verify::{Recorded, Verification, goes_on},
 };
-
-/// What stays the same during an attempt.
-pub(crate) struct Identity {
-    pub id: InvocationId,
-    pub incarnation: Incarnation,
-    pub target: Target,
-    pub mode: HandlerMode,
-    pub deployment: Arc<Deployment>,
-    pub idempotency_key: Option<String>,
-    pub invoked_by: Option<InvocationId>,
-    pub created_at: Timestamp,
-}
 
 pub(crate) struct Durable {
     pub identity: Identity,
@@ -106,6 +95,7 @@ impl Durable {
                 idempotency_key: start.idempotency_key,
                 invoked_by: start.invoked_by,
                 created_at: start.created_at,
+                restarted: start.restarted,
             },
             replay,
             outside: Outside::Leader(Leader { token: start.token, host, state: start.state, events }),
@@ -136,6 +126,7 @@ impl Durable {
                 idempotency_key: recorded.idempotency_key.clone(),
                 invoked_by: recorded.invoked_by,
                 created_at: recorded.created_at,
+                restarted: recorded.restarted.clone(),
             },
             replay,
             outside: Outside::Nothing(verification),
@@ -175,6 +166,17 @@ impl Durable {
     }
 
     /// Whether the target is the run of a workflow.
+    /// The invocation as which the handler makes its next operation: another one while it replays what was copied.
+    pub fn seen_as(&self) -> Seen<'_> {
+        self.identity.at(self.next_index())
+    }
+
+    /// Public id of the awakeable at `index`.
+    pub fn awakeable_id(&self, index: EntryIndex) -> AwakeableId {
+        let Seen { id, incarnation, .. } = self.identity.at(index);
+        AwakeableId { invocation: id, incarnation, index }
+    }
+
     pub fn runs_once(&self, target: &Target) -> bool {
         match &self.outside {
             Outside::Leader(leader) => leader.host.runs_once(target),
@@ -185,8 +187,8 @@ impl Durable {
 
     /// The next bytes of the stream that belongs to this life of the invocation.
     pub fn random(&mut self, bytes: &mut [u8]) {
-        let Identity { id, incarnation, .. } = &self.identity;
-        self.random.get_or_insert_with(|| random_stream(*id, *incarnation)).fill_bytes(bytes);
+        let (id, incarnation) = self.identity.seed();
+        self.random.get_or_insert_with(|| random_stream(id, incarnation)).fill_bytes(bytes);
     }
 
     /// Makes an operation. Waits only when too much is proposed and not accepted.
@@ -287,10 +289,10 @@ impl Durable {
 
     /// Begins an inline run: its recorded result, or `None` when the work is to be done now. Then everything made so
     /// far is accepted: real work stands on nothing that could vanish.
-    pub async fn start_run(&mut self, run: LiveRun) -> Result<Option<Outcome>, Stop> {
-        let recorded = self.replay.start_run(&run.name)?;
+    pub async fn start_run(&mut self, name: String, retry: RetryPolicy) -> Result<Option<Outcome>, Stop> {
+        let recorded = self.replay.start_run(&name)?;
         if let Outside::Nothing(verification) = &self.outside {
-            verification.start_run(&self.replay, run.name, recorded.as_ref())?;
+            verification.start_run(&self.replay, name, recorded.as_ref())?;
             return Ok(recorded);
         }
         if recorded.is_some() {
@@ -303,7 +305,8 @@ impl Durable {
                 self.apply(event)?;
             }
         }
-        self.run = Some(run);
+        let allow = AllowList::new(&self.identity.deployment.allow_http);
+        self.run = Some(LiveRun { name, retry, allow });
         Ok(None)
     }
 

@@ -22,6 +22,7 @@ mod effect;
 mod engine;
 mod guest;
 mod http;
+mod identity;
 mod imports;
 mod in_flight;
 pub mod limits;

@@ -12,6 +12,7 @@ use relight_core::{
     command::WaitMode,
     ids::EntryIndex,
     replay::{Made, Mismatch, Replay, Waited, describe, describe_wait},
+    restart::Restarted,
     schema::{Deployment, HandlerMode, Service, ServiceKind},
     value::DurationMs,
 };
@@ -43,8 +44,10 @@ pub struct Recorded {
     pub idempotency_key: Option<String>,
     pub invoked_by: Option<InvocationId>,
     pub created_at: Timestamp,
-    /// Time of the input.
+    /// When the handler was first allowed to run.
     pub started_at: Timestamp,
+    /// Set when the journal began as a part of another one's.
+    pub restarted: Option<Box<Restarted>>,
     pub abort_timeout: DurationMs,
     /// In the order of positions, from the input on.
     pub journal: Vec<JournalItem>,
@@ -222,7 +225,7 @@ async fn run(
 ) -> Result<Verdict, ReplayError> {
     let _turn = shared.replays.acquire().await.expect("the semaphore is never closed");
     let journal = std::mem::take(&mut recorded.journal);
-    let replay = Replay::new(recorded.started_at, journal)
+    let replay = Replay::of_life(recorded.started_at, recorded.restarted.as_deref(), journal)
         .map_err(|damaged| ReplayError::Damaged(damaged.to_string()))?;
     let lines = Lines::new(observer.clone().map_or(Source::Silent, Source::Observed));
     let verification = Verification { observer, awaited: BTreeMap::new() };

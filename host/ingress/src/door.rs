@@ -118,12 +118,18 @@ impl From<Refusal> for Rejection {
             Refusal::PayloadDiffers(_) => Self::PayloadDiffers(message),
             Refusal::NotAWorkflow(_) => Self::Bad(message),
             Refusal::TooManySignals(_) => Self::TooManySignals(message),
+            Refusal::RequestExpired => {
+                let message =
+                    format!("{message}, so it may have been carried out; a retry could do it twice");
+                Self::Unavailable { message, id: None }
+            }
             Refusal::AlreadyCompleted(_)
             | Refusal::PromiseCompleted { .. }
             | Refusal::NotCompleted(_)
             | Refusal::NotStarted(_)
             | Refusal::UnknownDeployment(_)
             | Refusal::JournalChanged(_)
+            | Refusal::NotRestartable { .. }
             | Refusal::KindChanged { .. }
             | Refusal::UnknownService(_)
             | Refusal::UnknownRevision { .. }

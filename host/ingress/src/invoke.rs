@@ -82,12 +82,9 @@ impl Ingress {
         let idempotency_key = idempotency_key.map(str::to_owned);
         let origin = Origin::Ingress;
         let invocation = NewInvocation { id, target, input, headers, idempotency_key, due, origin };
-        let command = Command::Invoke { request: self.request_id(), invocation };
+        let command = Command::Invoke { request: self.request_id(id.key), invocation };
         match route.mode {
-            InvokeMode::Call if runs_once => {
-                let retained = DurationMs::ZERO < schema.policies(service, handler).idempotency_retention;
-                self.run(id, command, repeat, handler, retained).await
-            }
+            InvokeMode::Call if runs_once => self.run(command, repeat, handler).await,
             InvokeMode::Call => self.call(id, command, repeat, handler).await,
             InvokeMode::Send { .. } => self.send(id, command, repeat).await,
         }
@@ -104,6 +101,7 @@ impl Ingress {
         let called = self.persist(repeat, || partition.call(command.clone()));
         match self.until_closing(repeat, called).await? {
             Called::Refused(refusal) => Err(refusal.into()),
+            Called::Known(id) => Err(Rejection::Internal(format!("a call was refused for `{id}`"))),
             Called::Finished { id, previously, outcome, expires_at } => {
                 let reply = Reply::outcome(id, outcome, handler.output.content_type.as_deref());
                 Ok(Reply { expires_at: expires_at.filter(|_| previously), ..reply })
@@ -112,37 +110,18 @@ impl Ingress {
     }
 
     /// Calls the run of a workflow. One that exists already is a conflict, and that is said before it has ended.
-    /// `retained`: its result can be attached to.
-    async fn run(
-        &self,
-        id: InvocationId,
-        command: Command,
-        repeat: Repeat,
-        handler: &Handler,
-        retained: bool,
-    ) -> Result<Reply, Rejection> {
-        let partition = self.inner.partitions.of(id.key);
-        let content_type = handler.output.content_type.as_deref();
-        if !retained {
-            // Nothing is kept to attach to: the result must be waited for from the start.
-            let called = self.persist(repeat, || partition.call(command.clone()));
-            return match self.until_closing(repeat, called).await? {
-                Called::Refused(refusal) => Err(refusal.into()),
-                Called::Finished { previously: true, .. } => Err(has_run(id)),
-                Called::Finished { outcome, .. } => Ok(Reply::outcome(id, outcome, content_type)),
-            };
-        }
-        let accepted = self.persist(repeat, || partition.command(command.clone()));
-        match self.until_closing(repeat, accepted).await? {
-            Answer::Accepted { previously: false, .. } => {}
-            Answer::Accepted { .. } => return Err(has_run(id)),
-            Answer::Refused(refusal) => return Err(refusal.into()),
-            other => return Err(unexpected(&other)),
-        }
-        let finished = self.persist(repeat, || partition.attach(id));
-        match self.until_closing(repeat, finished).await? {
-            Some(finished) => Ok(Reply::outcome(id, finished.outcome, content_type)),
-            None => Err(Rejection::NotFound(format!("the workflow has ended and `{id}` was purged"))),
+    async fn run(&self, command: Command, repeat: Repeat, handler: &Handler) -> Result<Reply, Rejection> {
+        let Command::Invoke { invocation, .. } = &command else {
+            return Err(Rejection::Internal("a run is called by another command".to_owned()));
+        };
+        let partition = self.inner.partitions.of(invocation.id.key);
+        let called = self.persist(repeat, || partition.call_new(command.clone()));
+        match self.until_closing(repeat, called).await? {
+            Called::Refused(refusal) => Err(refusal.into()),
+            Called::Known(id) => Err(has_run(id)),
+            Called::Finished { id, outcome, .. } => {
+                Ok(Reply::outcome(id, outcome, handler.output.content_type.as_deref()))
+            }
         }
     }
 

@@ -111,9 +111,10 @@ impl Ingress {
         (self.inner.clock)()
     }
 
-    /// Identity of a new command of this door.
-    fn request_id(&self) -> RequestId {
-        RequestId::new(self.now().0, rand::random())
+    /// Identity of a new command of this door to the partition of `key`.
+    fn request_id(&self, key: relight_core::ids::PartitionKey) -> RequestId {
+        let minted = self.inner.partitions.of(key).mint_at(self.now());
+        RequestId::new(minted.0, rand::random())
     }
 
     async fn answer(&self, request: Request) -> (Label, Result<Reply, Rejection>) {

@@ -26,7 +26,7 @@ impl Ingress {
         resolution: Resolution,
     ) -> Result<Reply, Rejection> {
         let outcome = self.outcome(parts, body, resolution).await?;
-        let command = Command::ResolveAwakeable { request: self.request_id(), id, outcome };
+        let command = Command::ResolveAwakeable { request: self.request_id(id.invocation.key), id, outcome };
         match self.resolve(id.invocation.key, &command, Repeat::Harmless).await {
             // The first result wins; a later one, or one that nobody waits for any more, is accepted and ignored.
             Ok(()) | Err(Unresolved::Refused(Refusal::AlreadyCompleted(_))) => Ok(accepted()),
@@ -44,7 +44,8 @@ impl Ingress {
         resolution: Resolution,
     ) -> Result<Reply, Rejection> {
         let outcome = self.outcome(parts, body, resolution).await?;
-        let command = Command::SendSignal { request: self.request_id(), to, name: name.to_owned(), outcome };
+        let request = self.request_id(to.key);
+        let command = Command::SendSignal { request, to, name: name.to_owned(), outcome };
         self.resolve(to.key, &command, Repeat::Another).await?;
         Ok(accepted())
     }
@@ -59,7 +60,7 @@ impl Ingress {
     ) -> Result<Reply, Rejection> {
         let outcome = self.outcome(parts, body, resolution).await?;
         let key = placement::workflow_id(&workflow.service, &workflow.key).key;
-        let request = self.request_id();
+        let request = self.request_id(key);
         let command = Command::CompletePromise { request, workflow, name: name.to_owned(), outcome };
         self.resolve(key, &command, Repeat::Harmless).await?;
         Ok(accepted())

@@ -177,6 +177,7 @@ impl Attempts {
             invoked_by: invocation.invoked_by,
             created_at: invocation.created_at,
             started_at,
+            restarted: invocation.restarted,
             journal,
             inactivity_timeout: invocation.policies.inactivity_timeout,
             abort_timeout: invocation.policies.abort_timeout,

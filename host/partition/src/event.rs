@@ -36,7 +36,7 @@ pub enum Event {
     /// From a door: propose, and answer with what `apply` says.
     Command { request: RequestId, command: Command, reply: Reply<Answer>, permits: Permits },
     /// From a door: the same, and then wait for the invocation's result.
-    Call { request: RequestId, command: Command, reply: Reply<Called>, permits: Permits },
+    Call { request: RequestId, command: Command, known: Known, reply: Reply<Called>, permits: Permits },
     /// From a door: wait for the result of an invocation that exists.
     Attach { id: InvocationId, reply: Reply<Option<Finished>>, permit: OwnedSemaphorePermit },
     /// From a door: look at the tables.
@@ -53,6 +53,15 @@ pub enum Event {
     Flushed(Result<Lsn, WriteError>),
     /// From the node.
     Stop,
+}
+
+/// What a call does when its invocation exists already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Known {
+    /// Waits for its result.
+    Attached,
+    /// Says so at once.
+    Refused,
 }
 
 /// What a door's command takes up until it is given back.

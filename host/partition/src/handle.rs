@@ -10,7 +10,7 @@ use relight_core::tables::ReadTables;
 use relight_core::value::{Outcome, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use crate::event::{Event, Mailbox, Permits};
+use crate::event::{Event, Known, Mailbox, Permits};
 use crate::limits::{DOOR_COMMANDS_MAX, WAITERS_MAX};
 use crate::schema::Schema;
 use crate::status::{PartitionStatus, Role};
@@ -53,6 +53,8 @@ pub enum DoorError {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Called {
     Refused(Refusal),
+    /// The invocation existed before this command, which asked for a new one.
+    Known(InvocationId),
     /// `previously`: the invocation existed before this command.
     Finished {
         id: InvocationId,
@@ -106,6 +108,10 @@ impl PartitionHandle {
     /// Proposes a `Command::Invoke`, waits until it is accepted and then for the result, however long that takes.
     /// Dropping the future removes the waiter; the invocation goes on.
     pub async fn call(&self, command: Command) -> Result<Called, DoorError> {
+        self.call_with(command, Known::Attached).await
+    }
+
+    async fn call_with(&self, command: Command, known: Known) -> Result<Called, DoorError> {
         let request = request_of(&command)?;
         let Command::Invoke { invocation, .. } = &command else {
             return Err(DoorError::Failed("only an invocation can be called".to_owned()));
@@ -114,8 +120,14 @@ impl PartitionHandle {
         let permits = self.permits()?;
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting::new(self, answer, Some(request), Some(id));
-        self.send(Event::Call { request, command, reply, permits })?;
+        self.send(Event::Call { request, command, known, reply, permits })?;
         waiting.answer().await
+    }
+
+    /// As [`PartitionHandle::call`], for an invocation that may be asked for once: when it existed before, that is the
+    /// answer, and nothing is waited for.
+    pub async fn call_new(&self, command: Command) -> Result<Called, DoorError> {
+        self.call_with(command, Known::Refused).await
     }
 
     /// Waits for the result of an invocation; `None` when there is no such invocation. Dropping the future removes
@@ -142,6 +154,12 @@ impl PartitionHandle {
             let _ = reply.send(read(tables));
         })))?;
         answer.await.map_err(|_| DoorError::ShuttingDown)
+    }
+
+    /// The instant at which a request id is minted. Durable time may be ahead of the wall clock, which was set back:
+    /// by the wall clock alone, the id would look older than what is forgotten already.
+    pub fn mint_at(&self, wall: Timestamp) -> Timestamp {
+        wall.max(self.status().time)
     }
 
     pub fn status(&self) -> PartitionStatus {
@@ -203,6 +221,7 @@ pub(crate) fn request_id(command: &Command) -> Option<RequestId> {
         | Command::Pause { request, .. }
         | Command::Resume { request, .. }
         | Command::Purge { request, .. }
+        | Command::RestartAsNew { request, .. }
         | Command::Deploy { request, .. }
         | Command::Rollback { request, .. }
         | Command::PatchService { request, .. }

@@ -84,6 +84,13 @@ impl Leader {
             Action::DeliveryGap { source, expected } => {
                 transport.send(source, Delivery::Gap { destination: partition.id, expected });
             }
+            Action::WarnOfRuns { id, runs } => {
+                tracing::warn!(
+                    invocation = %id,
+                    runs,
+                    "the handler makes many inline runs, each of which replays all before it; loops should use effects"
+                );
+            }
             Action::LeaderAnnounced { .. }
             | Action::Answer { .. }
             | Action::Completed { .. }

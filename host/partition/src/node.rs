@@ -274,6 +274,7 @@ fn connect(partitioning: Partitioning) -> (Arc<[Mailbox]>, Arc<[PartitionHandle]
         let (status, status_receiver) = watch::channel(PartitionStatus {
             partition: id,
             role: Role::Follower,
+            time: Timestamp::default(),
             applied: Lsn::ZERO,
             committed: Lsn::ZERO,
             durable: Lsn::ZERO,

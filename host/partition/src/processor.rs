@@ -203,8 +203,8 @@ impl Processor {
                 self.command(request, command, reply, permits);
                 Ok(())
             }
-            Event::Call { request, command, reply, permits } => {
-                self.call(request, command, reply, permits);
+            Event::Call { request, command, known, reply, permits } => {
+                self.call(request, command, known, reply, permits);
                 Ok(())
             }
             Event::Attach { id, reply, permit } => {
@@ -384,6 +384,7 @@ impl Processor {
         let now = PartitionStatus {
             partition: self.partition.id,
             role: self.role(),
+            time: self.time,
             applied: self.tables.applied(),
             committed: Lsn(self.log.state().commit.0),
             durable: self.tables.durable(),

@@ -1,11 +1,14 @@
 //! [`PartitionStatus`]: what a partition tells about itself, without asking its processor.
 
 use relight_core::ids::{LeaderEpoch, Lsn, PartitionId};
+use relight_core::value::Timestamp;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PartitionStatus {
     pub partition: PartitionId,
     pub role: Role,
+    /// Time of the last record that is applied.
+    pub time: Timestamp,
     /// The last record that is applied and committed to the tables.
     pub applied: Lsn,
     /// The last record that is committed in the log.

@@ -9,7 +9,7 @@ use relight_core::ids::{InvocationId, RequestId};
 use relight_core::tables::{ReadTables, ReadTablesExt as _, Status, TablesError};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::event::Reply;
+use crate::event::{Known, Reply};
 use crate::handle::{Called, DoorError, Finished};
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub struct Waiters {
 /// The permit is given back when the waiter is dropped.
 pub enum RequestWaiter {
     Command { reply: Reply<Answer>, _permit: OwnedSemaphorePermit },
-    Call { reply: Reply<Called>, permit: OwnedSemaphorePermit },
+    Call { reply: Reply<Called>, known: Known, permit: OwnedSemaphorePermit },
 }
 
 enum ResultWaiter {
@@ -63,7 +63,11 @@ impl Waiters {
         for waiter in self.requests.remove(&request).unwrap_or_default() {
             match (waiter, answer) {
                 (RequestWaiter::Command { reply, .. }, answer) => give(reply, Ok(answer.clone())),
-                (RequestWaiter::Call { reply, permit }, Answer::Accepted { id, previously, .. }) => {
+                (
+                    RequestWaiter::Call { reply, known: Known::Refused, .. },
+                    Answer::Accepted { id, previously: true, .. },
+                ) => give(reply, Ok(Called::Known(*id))),
+                (RequestWaiter::Call { reply, permit, .. }, Answer::Accepted { id, previously, .. }) => {
                     let waiter = ResultWaiter::Call { reply, previously: *previously, _permit: permit };
                     self.accepted(tables, *id, waiter)?;
                 }

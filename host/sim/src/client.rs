@@ -1,7 +1,7 @@
 //! [`Client`]: doors. A request is repeated with its id until it has an answer, whatever happens in between; the answer
 //! must then be kept for as long as doors may ask.
 
-use relight_core::action::Answer;
+use relight_core::action::{Answer, Refusal};
 use relight_core::command::Command;
 use relight_core::limits::REQUEST_OUTCOME_MS;
 use relight_core::tables::ReadTablesExt as _;
@@ -25,6 +25,13 @@ pub struct Request {
     answer: Option<Answer>,
 }
 
+impl Request {
+    /// A leader has had it at some time.
+    pub fn was_sent(&self) -> bool {
+        self.sent || self.answer.is_some()
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Client {
     requests: Vec<Request>,
@@ -33,8 +40,9 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn mint(rng: &mut Rng, clock: Clock) -> RequestId {
-        RequestId::new(clock.wall, u128::from(rng.next()))
+    /// `durable`: time of the last record that is applied where the request goes.
+    pub fn mint(rng: &mut Rng, clock: Clock, durable: Timestamp) -> RequestId {
+        RequestId::new(clock.wall.max(durable.0), u128::from(rng.next()))
     }
 
     pub fn add(
@@ -59,6 +67,11 @@ impl Client {
         Some(&mut self.requests[place])
     }
 
+    /// A random request, answered or not.
+    pub fn pick_any(&self, rng: &mut Rng) -> Option<&Request> {
+        (!self.requests.is_empty()).then(|| &self.requests[rng.index(self.requests.len())])
+    }
+
     /// All requests that nobody works on.
     pub fn unsent(&mut self) -> impl Iterator<Item = &mut Request> {
         self.requests.iter_mut().filter(|request| request.answer.is_none() && !request.sent)
@@ -79,6 +92,8 @@ impl Client {
         };
         let request = &mut self.requests[place];
         match &request.answer {
+            // A repeat that comes after its outcome was forgotten is told so, and nothing else.
+            Some(_) if *answer == Answer::Refused(Refusal::RequestExpired) => Ok(()),
             Some(before) if before != answer => {
                 Err(Violation(format!("{id:?} was answered {before:?}, and now {answer:?}")))
             }

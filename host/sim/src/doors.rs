@@ -16,12 +16,23 @@ use crate::world::{PARTITIONS, World, nth_invocation};
 const REQUESTS_OPEN_MAX: usize = 12;
 /// Programs of one run: the faults should meet work that is under way, not an ever longer inbox.
 const PROGRAMS_MAX: u64 = 60;
+/// How often something asked long ago is asked again.
+const LATE_REPEAT_PER_MILLE: u64 = 60;
 /// Keys of wild workflows: few, so that each has many lives.
 const WILD_KEYS: u64 = 3;
 
 impl World {
+    fn mint(&mut self, to: PartitionId) -> RequestId {
+        let part = &self.node.as_ref().expect("the node is up").parts[usize::from(to.0)];
+        let durable = part.tables.meta().ok().flatten().unwrap_or_default().time;
+        Client::mint(&mut self.rng, self.clock, durable)
+    }
+
     /// A door has something to ask, or asks again.
     pub fn ask(&mut self) -> Result<(), Violation> {
+        if self.rng.per_mille(LATE_REPEAT_PER_MILLE) {
+            self.repeat_late();
+        }
         if self.rng.per_mille(400) || REQUESTS_OPEN_MAX <= self.client.open_count() {
             self.ask_again();
             return Ok(());
@@ -55,6 +66,15 @@ impl World {
         }
     }
 
+    /// A command that was held up somewhere comes once more, however long ago it was answered.
+    fn repeat_late(&mut self) {
+        let Some(request) = self.client.pick_any(&mut self.rng) else { return };
+        let part = &mut self.node.as_mut().expect("the node is up").parts[usize::from(request.partition.0)];
+        if !part.is_follower() && request.was_sent() {
+            part.queue.push_back(request.command.clone());
+        }
+    }
+
     fn is_deployed(&mut self) -> Result<bool, Violation> {
         for p in 0..usize::from(PARTITIONS) {
             if self.part(p).tables.service(&COUNTER.into())?.is_none() {
@@ -67,7 +87,7 @@ impl World {
     fn deploy(&mut self) {
         self.deployments += 1;
         let (deployment, services) = program::deployment(self.deployments);
-        let request = Client::mint(&mut self.rng, self.clock);
+        let request = self.mint(PartitionId(0));
         let command = Command::Deploy { request, deployment, services };
         self.client.add(PartitionId(0), self.clock, request, command, true);
     }
@@ -90,14 +110,14 @@ impl World {
     }
 
     fn invoke(&mut self, invocation: NewInvocation, exact: bool) {
-        let request = Client::mint(&mut self.rng, self.clock);
         let to = Partitioning::new(PARTITIONS).partition(invocation.id.key);
+        let request = self.mint(to);
         self.client.add(to, self.clock, request, Command::Invoke { request, invocation }, exact);
     }
 
     /// A door's command that may be refused.
     fn command(&mut self, to: PartitionId, command: impl FnOnce(RequestId) -> Command) {
-        let request = Client::mint(&mut self.rng, self.clock);
+        let request = self.mint(to);
         self.client.add(to, self.clock, request, command(request), false);
     }
 

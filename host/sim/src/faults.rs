@@ -36,23 +36,6 @@ pub struct Likelihood {
     pub jumps: bool,
 }
 
-/// Whether a door may repeat it.
-fn is_from_door(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Invoke { .. }
-            | Command::ResolveAwakeable { .. }
-            | Command::Cancel { .. }
-            | Command::Kill { .. }
-            | Command::SendSignal { .. }
-            | Command::CompletePromise { .. }
-            | Command::Pause { .. }
-            | Command::Resume { .. }
-            | Command::Purge { .. }
-            | Command::Deploy { .. }
-    )
-}
-
 impl Likelihood {
     pub fn random(rng: &mut Rng) -> Self {
         Self {
@@ -159,7 +142,6 @@ impl World {
             self.clock.wall = before - self.rng.below(before - lowest + 1);
         } else if self.client.open_count() == 0 && self.big_jumps < BIG_JUMPS_MAX {
             self.big_jumps += 1;
-            self.forget_repeats();
             // Past what is kept for long, or for a short while.
             let hours = self.rng.per_mille(500);
             self.clock.wall += self.rng.below(if hours { 3 * 3_600_000 } else { 40 * 60_000 });
@@ -168,12 +150,5 @@ impl World {
             self.clock.wall += self.rng.below(60_000).min(most.saturating_sub(before));
         }
         self.trace.line(format_args!("the wall clock jumps from {before} to {}", self.clock.wall));
-    }
-
-    /// Doors repeat a request for some minutes only. What they repeated before a jump of hours must not come after it.
-    fn forget_repeats(&mut self) {
-        for part in &mut self.node.as_mut().expect("the node is up").parts {
-            part.queue.retain(|command| !is_from_door(command));
-        }
     }
 }

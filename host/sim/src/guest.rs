@@ -87,9 +87,9 @@ pub struct Surroundings<'a> {
 }
 
 impl Instance {
-    pub fn new(start: AttemptStart, slot: Slot) -> Result<Self, Violation> {
-        let AttemptStart { id, incarnation, token, target, journal, started_at, state, .. } = start;
-        let replay = Replay::new(started_at, journal);
+    pub fn new(mut start: AttemptStart, slot: Slot) -> Result<Self, Violation> {
+        let replay = start.replay();
+        let AttemptStart { id, incarnation, token, target, state, .. } = start;
         let replay = replay.map_err(|error| Violation(format!("journal of {id}: {error}")))?;
         let text = std::str::from_utf8(replay.input().1).expect("inputs are text");
         let body = Input::parse(text);

@@ -223,7 +223,7 @@ impl Oracle {
         for (lsn, applied) in &self.records[usize::from(partition.id.0)] {
             let record = decode_record(*lsn, applied.payload.clone())
                 .map_err(|error| Violation(format!("record {lsn} cannot be read: {error}")))?;
-            machine::apply(partition, &mut rebuilt, &record, &mut Vec::new())?;
+            machine::apply(partition, &mut rebuilt, record, &mut Vec::new())?;
             rebuilt.touched.clear();
         }
         if rebuilt.rows() == tables.rows() {

@@ -164,9 +164,9 @@ impl Part {
             }
             oracle.before(self.partition.id, &record, &payload, &self.tables)?;
             let mut of_record = Vec::new();
-            machine::apply(&self.partition, &mut self.tables, &record, &mut of_record)?;
+            machine::apply(&self.partition, &mut self.tables, record.clone(), &mut of_record)?;
             if let Some(planted) = self.planted {
-                planted.after(&record, &mut self.tables, &mut of_record)?;
+                planted.after(&self.partition, &record, &mut self.tables, &mut of_record)?;
             }
             if stale {
                 oracle.stale += 1;

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use relight_core::action::Action;
+use relight_core::action::{Action, Answer, Refusal};
 use relight_core::command::{AttachMode, Command, Message, Purge, Record, Then, Wait, WaitMode};
 use relight_core::journal::{JournalItem, Operation};
+use relight_core::machine::{self, Partition};
 use relight_core::tables::{
     Key, Prefix, Promise, ReadTables as _, ReadTablesExt as _, Row, Status, Tables as _, TimerKey, TimerKind,
     Workflow,
 };
-use relight_core::{FencingToken, Incarnation, InvocationId, LeaderEpoch, Position};
+use relight_core::{FencingToken, Incarnation, InvocationId, LeaderEpoch, Position, RequestId};
 
 use crate::oracle::Violation;
 use crate::program::ARRIVAL;
@@ -46,6 +47,8 @@ pub enum Planted {
     LyingDisk,
     /// A door's repeated command is carried out again.
     ForgetRequest,
+    /// A door's command whose outcome has expired is carried out again.
+    RepeatExpired,
     /// The result of an inline run is recorded, and its instance goes on.
     RunWithoutStartOver,
     /// A promise that has a value gets another one.
@@ -67,7 +70,7 @@ pub enum Planted {
 }
 
 impl Planted {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::SkipDedup,
         Self::ActOnTicket,
         Self::ReuseEpoch,
@@ -82,6 +85,7 @@ impl Planted {
         Self::AppliedAhead,
         Self::LyingDisk,
         Self::ForgetRequest,
+        Self::RepeatExpired,
         Self::RunWithoutStartOver,
         Self::PromiseTwice,
         Self::SignalOutOfOrder,
@@ -160,11 +164,13 @@ impl Planted {
     /// Changes what `apply` has done.
     pub fn after(
         self,
+        partition: &Partition,
         record: &Record,
         tables: &mut SimTables,
         actions: &mut Vec<Action>,
     ) -> Result<(), Violation> {
         match self {
+            Self::RepeatExpired => repeat_expired(partition, record, tables, actions)?,
             Self::SuspendBlindly => suspend_blindly(record, tables, actions)?,
             Self::ReleaseWithoutStart => release_without_start(tables, actions)?,
             Self::CompleteTwice => complete_twice(tables)?,
@@ -198,6 +204,45 @@ fn move_timer(timer: &mut TimerKey, incarnation: Incarnation, tables: &mut SimTa
     tables.delete(Key::Timer(timer.clone()));
     timer.incarnation = incarnation;
     tables.put(Key::Timer(timer.clone()), Row::Present);
+}
+
+/// Carries the command out under an id of now, and answers as if it were the old one.
+fn repeat_expired(
+    partition: &Partition,
+    record: &Record,
+    tables: &mut SimTables,
+    actions: &mut Vec<Action>,
+) -> Result<(), Violation> {
+    let expired = Answer::Refused(Refusal::RequestExpired);
+    let is_expired = |action: &Action| matches!(action, Action::Answer { answer, .. } if *answer == expired);
+    if !actions.iter().any(is_expired) {
+        return Ok(());
+    }
+    let mut again = record.clone();
+    let Some(request) = request(&mut again.command) else { return Ok(()) };
+    let time = tables.meta()?.unwrap_or_default().time;
+    let old = std::mem::replace(request, RequestId::new(time.0, request.0));
+    let new = *request;
+    actions.clear();
+    machine::apply(partition, tables, again, actions)?;
+    tables.delete(Key::Request(new));
+    for action in actions {
+        if let Action::Answer { request, .. } = action {
+            *request = old;
+        }
+    }
+    Ok(())
+}
+
+fn request(command: &mut Command) -> Option<&mut RequestId> {
+    match command {
+        Command::Invoke { request, .. }
+        | Command::ResolveAwakeable { request, .. }
+        | Command::Cancel { request, .. }
+        | Command::Kill { request, .. }
+        | Command::Deploy { request, .. } => Some(request),
+        _ => None,
+    }
 }
 
 fn suspend_blindly(

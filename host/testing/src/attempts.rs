@@ -95,6 +95,7 @@ impl World {
             started_at: row
                 .started_at
                 .ok_or_else(|| WorldError::Broken(format!("{id} runs and has never started")))?,
+            restarted: row.restarted,
             journal,
             inactivity_timeout: Some(DurationMs::ZERO),
             abort_timeout: row.policies.abort_timeout,

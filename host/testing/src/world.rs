@@ -261,7 +261,7 @@ impl World {
     fn apply(&mut self, lsn: Lsn, command: Command) -> Result<Vec<Action>, WorldError> {
         let record = Record { lsn, time: self.now(), command };
         let mut actions = Vec::new();
-        machine::apply(&partition(), &mut self.tables, &record, &mut actions)?;
+        machine::apply(&partition(), &mut self.tables, record, &mut actions)?;
         for action in &actions {
             match action {
                 Action::Answer { answer, .. } => self.answer = Some(answer.clone()),

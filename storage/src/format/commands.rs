@@ -4,7 +4,7 @@ use relight_core::{
     Command, Entry, JournalItem, Message, Notification, Operation,
     command::{
         AttachMode, AttemptError, AttemptErrorKind, Caller, EffectError, NewInvocation, Onto, Origin, Purge,
-        Then, Wait, WaitMode,
+        RestartOn, Then, Wait, WaitMode,
     },
     journal::{Call, NotificationKind},
     tables::{TimerKey, TimerKind},
@@ -42,6 +42,7 @@ stored_enum!(Command {
     24 => StartRemoval { request, deployment, removal },
     25 => FinishRemoval { request, deployment },
     26 => Evict { request, id, deployment },
+    27 => RestartAsNew { request, id, new, from, on },
 });
 
 stored_enum!(Message {
@@ -123,6 +124,12 @@ stored_enum!(TimerKind {
 stored_enum!(Then {
     1 => GoOn,
     2 => StartOver,
+});
+
+stored_enum!(RestartOn {
+    1 => Latest,
+    2 => Keep,
+    3 => Deployment(id),
 });
 
 stored_enum!(Purge {

@@ -3,6 +3,7 @@
 use relight_core::{
     Answer,
     action::Refusal,
+    restart::{Life, NotRestartable, Restarted, Unresolved},
     tables::{
         Effect, Invocation, JournalSize, LastFailure, Lock, Meta, Open, OpenKind, OutboxRange, Promise, Row,
         RunFailures, Signals, Status, Workflow,
@@ -68,6 +69,7 @@ stored_enum!(Answer {
     8 => Resumed,
     9 => Purged,
     10 => Registered { version, changed },
+    11 => RestartedAsNew { id },
 });
 
 stored_enum!(Refusal {
@@ -92,16 +94,33 @@ stored_enum!(Refusal {
     19 => NotBeingRemoved(id),
     20 => LatestOf { deployment, services },
     21 => Pinned(id),
+    22 => NotRestartable { id, why },
+    23 => RequestExpired,
+});
+
+stored_enum!(NotRestartable {
+    1 => Workflow,
+    2 => JournalGone,
+    3 => NoSuchIndex { from, last },
+    4 => Unresolved { index, kind },
+    5 => TooManyLives,
+});
+
+stored_enum!(Unresolved {
+    1 => Awakeable,
+    2 => Signal,
 });
 
 stored_struct! {
     Meta { epoch, time, requests_expired }
     Invocation {
         id, incarnation, target, kind, mode, policies, idempotency_key, input_hash, invoked_by, ancestors, waiters,
-        created_at, started_at, modified_at, deployment, journal, cancel, failures, failing_since, last_failure,
-        run, status,
+        created_at, started_at, modified_at, deployment, journal, open, unclaimed, cancel, cancel_requested, failures,
+        failing_since, last_failure, run, restarted, status,
     }
-    JournalSize { operations, items, bytes }
+    JournalSize { operations, items, bytes, runs }
+    Restarted { from, index, input_at, lives }
+    Life { id, incarnation, idempotency_key, invoked_by, created_at, end }
     LastFailure { kind, message, index, at }
     Open { kind, waited_by }
     Effect { incarnation, position, attempt, failures, first_start, retry_at, last_error }

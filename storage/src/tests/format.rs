@@ -156,7 +156,7 @@ fn stored_forms_of_version_1_are_read_and_written_as_ever() {
             other => panic!("unknown kind {other}"),
         }
     }
-    assert_eq!(commands, (1..=26).collect());
+    assert_eq!(commands, (1..=27).collect());
     assert_eq!(rows, (1..=22).collect());
 }
 

@@ -8,9 +8,10 @@ use relight_core::{
     action::Refusal,
     command::{
         AttachMode, AttemptError, AttemptErrorKind, Caller, EffectError, NewInvocation, Onto, Origin, Purge,
-        Then, Wait, WaitMode,
+        RestartOn, Then, Wait, WaitMode,
     },
     journal::{Call, NotificationKind},
+    restart::{Life, NotRestartable, Restarted, Unresolved},
     retry::{OnExhausted, RetryPolicy},
     schema::{EffectDef, Options, OptionsPatch, PayloadDef, Policies, Registry, Removal, SchemaChange},
     tables::{
@@ -239,10 +240,12 @@ sample_struct! {
     Meta { epoch, time, requests_expired }
     Invocation {
         id, incarnation, target, kind, mode, policies, idempotency_key, input_hash, invoked_by, ancestors, waiters,
-        created_at, started_at, modified_at, deployment, journal, cancel, failures, failing_since, last_failure,
-        run, status,
+        created_at, started_at, modified_at, deployment, journal, open, unclaimed, cancel, cancel_requested, failures,
+        failing_since, last_failure, run, restarted, status,
     }
-    JournalSize { operations, items, bytes }
+    JournalSize { operations, items, bytes, runs }
+    Restarted { from, index, input_at, lives }
+    Life { id, incarnation, idempotency_key, invoked_by, created_at, end }
     LastFailure { kind, message, index, at }
     Open { kind, waited_by }
     Effect { incarnation, position, attempt, failures, first_start, retry_at, last_error }
@@ -262,6 +265,11 @@ sample_enum! {
     HandlerMode { Exclusive, Shared, Workflow }
     Then { GoOn, StartOver }
     Purge { Invocation, Journal }
+    RestartOn { Latest, Keep, Deployment(id) }
+    Unresolved { Awakeable, Signal }
+    NotRestartable {
+        Workflow, JournalGone, NoSuchIndex { from, last }, Unresolved { index, kind }, TooManyLives,
+    }
     AttachMode { Wait, Peek }
     WaitMode { Any, All }
     AttemptErrorKind { Retryable, JournalMismatch, LimitExceeded, Host }
@@ -277,13 +285,13 @@ sample_enum! {
     Answer {
         Accepted { id, previously, due }, Resolved, Ended, Ending,
         Deployed { deployment, revisions, changed, version }, Refused(refusal), Paused { already }, Resumed, Purged,
-        Registered { version, changed },
+        Registered { version, changed }, RestartedAsNew { id },
     }
     Refusal {
         UnknownTarget(target), PayloadDiffers(key), UnknownInvocation(id), AlreadyCompleted(id),
         UnknownAwakeable { id, index }, KindChanged { name, deployed }, NotCompleted(id), NotStarted(id),
         PromiseCompleted { workflow, name }, NotAWorkflow(name), TooManySignals(id), UnknownDeployment(id),
-        JournalChanged(id),
+        JournalChanged(id), NotRestartable { id, why }, RequestExpired,
         UnknownService(name), UnknownRevision { service, revision }, NoEarlierRevision(service),
         NoSuchDeployment(id), BeingRemoved(id), NotBeingRemoved(id), LatestOf { deployment, services }, Pinned(id),
     }
@@ -317,7 +325,7 @@ sample_enum! {
         RunFailed { id, token, operations, name, error, retry }, Rollback { request, service, revision },
         PatchService { request, service, patch }, Configure { request, defaults },
         StartRemoval { request, deployment, removal }, FinishRemoval { request, deployment },
-        Evict { request, id, deployment },
+        Evict { request, id, deployment }, RestartAsNew { request, id, new, from, on },
     }
     Row {
         Meta(meta), Invocation(invocation), Journal(item), Open(open), Effect(effect), Present, State(bytes),

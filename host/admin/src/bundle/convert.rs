@@ -5,14 +5,14 @@ use bytes::Bytes;
 use relight_core::{
     self as core, DurationMs, EntryIndex, JournalItem, Lsn, Operation, Timestamp,
     journal::{Entry, Notification, NotificationKind},
-    retry,
+    restart, retry,
     schema::{HandlerMode, ServiceKind},
 };
 use relight_executor::Recorded;
 
 use super::{
-    Bundle, BundleError, Call, Due, Failure, Invocation, Item, ItemKind, Kind, Mode, OnExhausted, Outcome,
-    Payload, RetryPolicy, Target, Value,
+    Bundle, BundleError, Call, Due, Failure, Invocation, Item, ItemKind, Kind, Life, Mode, OnExhausted,
+    Outcome, Payload, Restarted, RetryPolicy, Target, Value,
 };
 
 type Result<T> = std::result::Result<T, BundleError>;
@@ -39,7 +39,51 @@ impl Invocation {
             created_at_ms: recorded.created_at.0,
             started_at_ms: recorded.started_at.0,
             abort_timeout_ms: recorded.abort_timeout.0,
+            restarted: recorded.restarted.as_deref().map(Restarted::from),
         }
+    }
+}
+
+impl From<&restart::Restarted> for Restarted {
+    fn from(restarted: &restart::Restarted) -> Self {
+        let life = |life: &restart::Life| Life {
+            id: life.id.to_string(),
+            incarnation: life.incarnation.0,
+            idempotency_key: life.idempotency_key.clone(),
+            invoked_by: life.invoked_by.map(|id| id.to_string()),
+            created_at_ms: life.created_at.0,
+            end: life.end.0,
+        };
+        Self {
+            from: restarted.from.to_string(),
+            index: restarted.index.0,
+            input_at_ms: restarted.input_at.map(|at| at.0),
+            lives: restarted.lives.iter().map(life).collect(),
+        }
+    }
+}
+
+impl Restarted {
+    fn read(&self) -> Result<Box<restart::Restarted>> {
+        let life = |life: &Life| {
+            Ok(restart::Life {
+                id: id(&life.id)?,
+                incarnation: Lsn(life.incarnation),
+                idempotency_key: life.idempotency_key.clone(),
+                invoked_by: life.invoked_by.as_deref().map(id).transpose()?,
+                created_at: Timestamp(life.created_at_ms),
+                end: EntryIndex(life.end),
+            })
+        };
+        if self.lives.is_empty() {
+            return Err(BundleError::Value { text: "[]".to_owned(), expected: "a list of lives" });
+        }
+        Ok(Box::new(restart::Restarted {
+            from: id(&self.from)?,
+            index: EntryIndex(self.index),
+            input_at: self.input_at_ms.map(Timestamp),
+            lives: self.lives.iter().map(life).collect::<Result<_>>()?,
+        }))
     }
 }
 
@@ -66,6 +110,7 @@ impl Bundle {
             created_at: Timestamp(invocation.created_at_ms),
             started_at: Timestamp(invocation.started_at_ms),
             abort_timeout: DurationMs(invocation.abort_timeout_ms),
+            restarted: invocation.restarted.as_ref().map(Restarted::read).transpose()?,
             journal: self.journal()?,
         })
     }

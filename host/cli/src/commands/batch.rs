@@ -38,6 +38,7 @@ impl Verb {
     pub const KILL: Self = Self::new("kill", Self::UNFINISHED);
     pub const PAUSE: Self = Self::new("pause", "running,backing-off,suspended");
     pub const RESUME: Self = Self::new("resume", "backing-off,suspended,paused");
+    pub const RESTART: Self = Self::new("restart-as-new", "completed");
     pub const PURGE: Self = Self::new("purge", "completed");
     pub const PURGE_JOURNAL: Self = Self::new("purge-journal", "completed");
 
@@ -210,7 +211,10 @@ async fn apply(admin: &Client, verb: &Verb, ids: &[String]) -> Result {
         let list = |name: &str| done.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
         for one in list("succeeded") {
             succeeded += 1;
-            output::print(&format!("{}\n", text(&one, "id")))?;
+            // A restart is about the new one.
+            let new = text(&one, "new_invocation_id");
+            let id = if new.is_empty() { text(&one, "id") } else { new };
+            output::print(&format!("{id}\n"))?;
         }
         for one in list("failed") {
             failed += 1;
@@ -223,7 +227,7 @@ async fn apply(admin: &Client, verb: &Verb, ids: &[String]) -> Result {
     };
     let exit = match first.get("status").and_then(Value::as_u64) {
         Some(404) => Exit::NotFound,
-        Some(409 | 425) => Exit::Conflict,
+        Some(409 | 410 | 422 | 425) => Exit::Conflict,
         Some(503) => Exit::Unreachable,
         _ => Exit::Failed,
     };

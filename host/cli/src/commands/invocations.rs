@@ -76,6 +76,23 @@ pub enum Invocations {
         #[arg(long, value_name = "DEPLOYMENT", default_value = "keep")]
         deployment: String,
     },
+    /// Run completed invocations again, each as a new one.
+    #[command(
+        after_help = "Examples:\n  $ relight inv restart inv_1abc\n  $ relight inv restart inv_1abc --from 4\n  $ relight inv restart Cart/checkout --deployment latest --yes"
+    )]
+    Restart {
+        #[command(flatten)]
+        selection: Selection,
+        /// Take over the journal up to the operation with this index; 0 takes over the input alone.
+        #[arg(long, value_name = "INDEX", default_value_t = 0)]
+        from: u32,
+        /// Those that ran on this deployment.
+        #[arg(long, value_name = "DEPLOYMENT")]
+        pinned_to: Option<String>,
+        /// Run on this deployment: `latest`, `keep` or an id.
+        #[arg(long, value_name = "DEPLOYMENT", default_value = "latest")]
+        deployment: String,
+    },
     /// Forget completed invocations.
     #[command(
         after_help = "Examples:\n  $ relight inv purge inv_1abc\n  $ relight inv purge Cart --journal --yes"
@@ -137,6 +154,11 @@ impl Invocations {
             Self::Resume { selection, pinned_to, deployment } => {
                 let verb = Verb::RESUME.with(&[("deployment".to_owned(), deployment)]);
                 selection.run(&admin, verb, pinned_to, format).await
+            }
+            Self::Restart { selection, from, pinned_to, deployment } => {
+                let parameters =
+                    [("from".to_owned(), from.to_string()), ("deployment".to_owned(), deployment)];
+                selection.run(&admin, Verb::RESTART.with(&parameters), pinned_to, format).await
             }
             Self::Purge { selection, journal } => {
                 let verb = if journal { Verb::PURGE_JOURNAL } else { Verb::PURGE };
@@ -251,7 +273,8 @@ async fn journal(admin: &Client, id: &str) -> Result<Vec<Value>> {
 /// Everything that is known of an invocation, what matters most first.
 fn facts(invocation: &Value) -> String {
     const FIRST: [&str; 3] = ["id", "target", "status"];
-    const SHOWN_ELSEWHERE: [&str; 5] = ["reason", "completion_result", "last_failure", "open", "journal"];
+    const SHOWN_ELSEWHERE: [&str; 6] =
+        ["reason", "completion_result", "last_failure", "warnings", "open", "journal"];
     let mut pairs = vec![
         ("id", text(invocation, "id")),
         ("target", text(invocation, "target")),
@@ -271,6 +294,9 @@ fn facts(invocation: &Value) -> String {
         let at = text(failure, "related_entry_index");
         let at = if at.is_empty() { at } else { format!(" at entry {at}") };
         pairs.push(("last failure", format!("{}{at}, {}", text(failure, "message"), text(failure, "at"))));
+    }
+    for warning in invocation.get("warnings").and_then(Value::as_array).into_iter().flatten() {
+        pairs.push(("warning", warning.as_str().unwrap_or_default().to_owned()));
     }
     for open in invocation.get("open").and_then(Value::as_array).into_iter().flatten() {
         let waits = if open.get("awaited") == Some(&Value::Bool(true)) { "waits for" } else { "open" };

@@ -85,9 +85,9 @@ impl<T: Tables> Transition<'_, T> {
                 let (id, incarnation) = (invocation.id, invocation.incarnation);
                 let timer = TimerKey { due, id, incarnation, kind: TimerKind::Sleep(index) };
                 self.set_timer(timer.clone());
-                self.open_handle(id, index, OpenKind::Timer { timer });
+                self.open_handle(invocation, index, OpenKind::Timer { timer });
             }
-            Operation::Awakeable => self.open_handle(invocation.id, index, OpenKind::Awakeable),
+            Operation::Awakeable => self.open_handle(invocation, index, OpenKind::Awakeable),
             Operation::Effect { .. } => self.append_effect(invocation, index, position),
             Operation::ResolveAwakeable { id, outcome } => {
                 self.send(Message::ResolveAwakeable { id, outcome })?
@@ -104,7 +104,10 @@ impl<T: Tables> Transition<'_, T> {
             Operation::Attach { id } => self.append_attach(invocation, index, id, AttachMode::Wait)?,
             Operation::PeekOutput { id } => self.append_attach(invocation, index, id, AttachMode::Peek)?,
             Operation::CancelInvocation { id } => self.send(Message::Cancel { id })?,
-            Operation::Run { .. } => invocation.run = None,
+            Operation::Run { .. } => {
+                invocation.run = None;
+                self.warn_of_runs(invocation);
+            }
             Operation::CancelDelivered => {
                 invocation.cancel = None;
                 self.cancel_callees(invocation)?;
@@ -117,18 +120,23 @@ impl<T: Tables> Transition<'_, T> {
 
     fn append_call(
         &mut self,
-        invocation: &Invocation,
+        invocation: &mut Invocation,
         index: EntryIndex,
         call: Call,
     ) -> Result<(), TablesError> {
         let caller = Caller { id: invocation.id, incarnation: invocation.incarnation, index };
-        self.open_handle(invocation.id, index, OpenKind::Call { callee: call.callee });
+        self.open_handle(invocation, index, OpenKind::Call { callee: call.callee });
         let origin = Origin::Call { caller, ancestors: invocation.ancestors.clone() };
         self.send(Message::Invoke(new_invocation(call, None, origin)))
     }
 
-    fn append_effect(&mut self, invocation: &Invocation, index: EntryIndex, position: Position) {
-        let (id, incarnation, attempt) = (invocation.id, invocation.incarnation, self.record.lsn);
+    pub(super) fn append_effect(
+        &mut self,
+        invocation: &mut Invocation,
+        index: EntryIndex,
+        position: Position,
+    ) {
+        let (id, incarnation, attempt) = (invocation.id, invocation.incarnation, self.lsn);
         let effect = Effect {
             incarnation,
             position,
@@ -138,14 +146,15 @@ impl<T: Tables> Transition<'_, T> {
             retry_at: None,
             last_error: None,
         };
-        self.open_handle(id, index, OpenKind::Effect);
+        self.open_handle(invocation, index, OpenKind::Effect);
         self.tables.put(Key::Effect(id, index), Row::Effect(effect));
         self.actions.push(Action::StartEffect { id, incarnation, index, attempt });
     }
 
-    pub(super) fn open_handle(&mut self, id: InvocationId, index: EntryIndex, kind: OpenKind) {
+    pub(super) fn open_handle(&mut self, invocation: &mut Invocation, index: EntryIndex, kind: OpenKind) {
         let open = Open { kind, waited_by: crate::ids::Lsn::ZERO };
-        self.tables.put(Key::Open(id, index), Row::Open(open));
+        invocation.open += 1;
+        self.tables.put(Key::Open(invocation.id, index), Row::Open(open));
     }
 }
 

@@ -12,13 +12,13 @@ use crate::{
 impl<T: Tables> Transition<'_, T> {
     pub(super) fn append_attach(
         &mut self,
-        invocation: &Invocation,
+        invocation: &mut Invocation,
         index: EntryIndex,
         id: InvocationId,
         mode: AttachMode,
     ) -> Result<(), TablesError> {
         let caller = Caller { id: invocation.id, incarnation: invocation.incarnation, index };
-        self.open_handle(invocation.id, index, OpenKind::Value);
+        self.open_handle(invocation, index, OpenKind::Value);
         self.send(Message::Attach { id, caller, mode })
     }
 

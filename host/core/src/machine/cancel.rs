@@ -18,6 +18,7 @@ impl<T: Tables> Transition<'_, T> {
         match &invocation.status {
             Status::Completed { .. } => Ok(Answer::Refused(Refusal::AlreadyCompleted(id))),
             Status::Scheduled { .. } | Status::Pending { .. } => {
+                invocation.cancel_requested = true;
                 self.complete(invocation, Err(Failure::cancelled()))?;
                 Ok(Answer::Ended)
             }
@@ -81,6 +82,9 @@ impl<T: Tables> Transition<'_, T> {
     }
 
     fn open_calls(&self, invocation: &Invocation) -> Result<Vec<(EntryIndex, InvocationId)>, TablesError> {
+        if invocation.open == 0 {
+            return Ok(Vec::new());
+        }
         let rows = self.tables.scan(&Prefix::Open(invocation.id), None, usize::MAX)?;
         Ok(rows
             .into_iter()

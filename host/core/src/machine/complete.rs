@@ -19,8 +19,8 @@ impl<T: Tables> Transition<'_, T> {
         let id = invocation.id;
         self.leave_stage(&mut invocation)?;
         self.unpin(&invocation)?;
-        self.close_handles(&invocation)?;
-        self.tables.delete_all(&Prefix::Signals(id))?;
+        self.close_handles(&mut invocation)?;
+        self.drop_signals(&mut invocation)?;
         self.leave_workflow(&invocation)?;
         for caller in std::mem::take(&mut invocation.waiters) {
             self.send(Message::Complete { caller, value: Value::from(outcome.clone()) })?;
@@ -47,13 +47,13 @@ impl<T: Tables> Transition<'_, T> {
         let retention =
             if identified { invocation.policies.idempotency_retention } else { journal_retention };
         if retention == DurationMs::ZERO {
-            self.purge(&invocation)?;
+            self.purge(invocation)?;
             return Ok(None);
         }
         let expires_at = now.after(retention);
         self.set_timer(TimerKey { due: expires_at, id, incarnation, kind: TimerKind::Purge });
         if journal_retention == DurationMs::ZERO {
-            self.tables.delete_all(&Prefix::Journal(id))?;
+            self.delete_journal(&mut invocation);
         } else if journal_retention < retention {
             let due = now.after(journal_retention);
             self.set_timer(TimerKey { due, id, incarnation, kind: TimerKind::PurgeJournal });
@@ -63,11 +63,20 @@ impl<T: Tables> Transition<'_, T> {
         Ok(Some(expires_at))
     }
 
+    /// Signals that nobody has waited for. Those that handles wait for go with the handles.
+    fn drop_signals(&mut self, invocation: &mut Invocation) -> Result<(), TablesError> {
+        if invocation.unclaimed == 0 {
+            return Ok(());
+        }
+        invocation.unclaimed = 0;
+        self.tables.delete_all(&Prefix::Signals(invocation.id))
+    }
+
     /// Forgets an invocation; with the run of a workflow, the state and promises of its key.
-    pub(super) fn purge(&mut self, invocation: &Invocation) -> Result<(), TablesError> {
+    pub(super) fn purge(&mut self, mut invocation: Box<Invocation>) -> Result<(), TablesError> {
         let id = invocation.id;
         self.tables.delete(Key::Invocation(id));
-        self.tables.delete_all(&Prefix::Journal(id))?;
+        self.delete_journal(&mut invocation);
         if invocation.mode == HandlerMode::Workflow { self.purge_workflow(id) } else { Ok(()) }
     }
 }

@@ -63,7 +63,7 @@ impl<T: Tables> Transition<'_, T> {
 
     /// Makes a change that partition 0 has decided, here and in every other partition.
     pub(super) fn register(&mut self, change: SchemaChange) -> Result<Lsn, TablesError> {
-        let version = self.record.lsn;
+        let version = self.lsn;
         for partition in self.partition.partitioning.partitions().filter(|id| *id != self.partition.id) {
             self.send_to(partition, Message::Schema { version, change: change.clone() })?;
         }

@@ -69,7 +69,7 @@ impl<T: Tables> Transition<'_, T> {
         index: EntryIndex,
         due: Timestamp,
     ) -> Result<(), TablesError> {
-        let (id, incarnation, attempt) = (invocation.id, invocation.incarnation, self.record.lsn);
+        let (id, incarnation, attempt) = (invocation.id, invocation.incarnation, self.lsn);
         let Some(mut effect) = self.tables.effect(id, index)?.filter(|effect| effect.retry_at == Some(due))
         else {
             return Ok(());

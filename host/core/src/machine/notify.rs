@@ -36,6 +36,7 @@ impl<T: Tables> Transition<'_, T> {
             return Ok(());
         };
         self.tables.delete(Key::Open(id, index));
+        invocation.open -= 1;
         self.push_notification(&mut invocation, NotificationKind::Completed { index, value });
         let wake = match &mut invocation.status {
             Status::Suspended { mode, suspended, remaining } if open.waited_by == *suspended => {
@@ -62,6 +63,7 @@ impl<T: Tables> Transition<'_, T> {
         let position = self.push_item(invocation, JournalItem::Notification(notification.clone()));
         if matches!(notification.kind, NotificationKind::Cancelled) {
             invocation.cancel = Some(position);
+            invocation.cancel_requested = true;
         }
         if invocation.attempt().is_some() {
             self.actions.push(Action::Notify { id: invocation.id, position, notification });

@@ -5,7 +5,7 @@ use crate::{
     action::{Answer, Refusal},
     command::{Onto, Purge},
     ids::InvocationId,
-    tables::{JournalSize, Prefix, ReadTablesExt, Status, Tables, TablesError, TimerKey, TimerKind},
+    tables::{ReadTablesExt, Status, Tables, TablesError, TimerKey, TimerKind},
 };
 
 impl<T: Tables> Transition<'_, T> {
@@ -78,11 +78,10 @@ impl<T: Tables> Transition<'_, T> {
             Purge::Invocation => {
                 let incarnation = invocation.incarnation;
                 self.delete_timer(TimerKey { due: expires_at, id, incarnation, kind: TimerKind::Purge });
-                self.purge(&invocation)?;
+                self.purge(invocation)?;
             }
             Purge::Journal => {
-                self.tables.delete_all(&Prefix::Journal(id))?;
-                invocation.journal = JournalSize::default();
+                self.delete_journal(&mut invocation);
                 self.put_invocation(invocation);
             }
         }

@@ -38,7 +38,7 @@ impl<T: Tables> Transition<'_, T> {
             None => {
                 let caller = Caller { id: invocation.id, incarnation: invocation.incarnation, index };
                 promise.waiters.push(caller);
-                self.open_handle(invocation.id, index, OpenKind::Value);
+                self.open_handle(invocation, index, OpenKind::Value);
                 self.keep_workflow(&object)?;
                 self.tables.put(Key::Promise(object, name), Row::Promise(promise));
             }
@@ -151,7 +151,7 @@ impl<T: Tables> Transition<'_, T> {
     }
 
     fn new_workflow(&self, object: ObjectKey) -> Workflow {
-        Workflow { object, incarnation: self.record.lsn, unfinished: 0, purged: false }
+        Workflow { object, incarnation: self.lsn, unfinished: 0, purged: false }
     }
 
     /// Sets the timer of a row that this record has made.
@@ -163,7 +163,7 @@ impl<T: Tables> Transition<'_, T> {
             Some(service.policies(run, &defaults).idempotency_retention)
         });
         let due = self.now().after(retention.unwrap_or(Policies::of(&[&defaults]).idempotency_retention));
-        let incarnation = self.record.lsn;
+        let incarnation = self.lsn;
         self.set_timer(TimerKey { due, id: run, incarnation, kind: TimerKind::PurgeWorkflow });
         Ok(())
     }

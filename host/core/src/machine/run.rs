@@ -2,11 +2,13 @@
 
 use super::{Transition, bounded};
 use crate::{
+    action::Action,
     command::{AttemptErrorKind, EffectError},
     ids::{EntryIndex, FencingToken, InvocationId},
     journal::{Entry, JournalItem, Operation},
+    limits,
     retry::{OnExhausted, RetryPolicy},
-    tables::{LastFailure, RunFailures, Tables, TablesError},
+    tables::{Invocation, LastFailure, RunFailures, Tables, TablesError},
     value::Failure,
 };
 
@@ -46,8 +48,17 @@ impl<T: Tables> Transition<'_, T> {
             None => {
                 let operation = Operation::Run { name, outcome: Err(Failure::new(500, message)) };
                 self.push_item(&mut invocation, JournalItem::Operation(Entry { made_at: now, operation }));
+                self.warn_of_runs(&invocation);
                 self.restart(invocation)
             }
+        }
+    }
+
+    /// A run was recorded. People hear of too many once, when the limit is reached.
+    pub(super) fn warn_of_runs(&mut self, invocation: &Invocation) {
+        let runs = invocation.journal.runs;
+        if runs == limits::RUNS_WARNED {
+            self.actions.push(Action::WarnOfRuns { id: invocation.id, runs });
         }
     }
 }

@@ -23,9 +23,10 @@ impl<T: Tables> Transition<'_, T> {
         let mut signals = self.tables.signals(id, name.clone())?.unwrap_or_default();
         if signals.values.is_empty() {
             signals.waiting.push(index);
-            self.open_handle(id, index, OpenKind::Signal { name: name.clone() });
+            self.open_handle(invocation, index, OpenKind::Signal { name: name.clone() });
         } else {
             let outcome = signals.values.remove(0);
+            invocation.unclaimed -= 1;
             self.complete_now(invocation, index, Value::from(outcome));
         }
         self.put_signals(id, name, signals);
@@ -38,7 +39,7 @@ impl<T: Tables> Transition<'_, T> {
         name: String,
         outcome: Outcome,
     ) -> Result<Answer, TablesError> {
-        let Some(invocation) = self.tables.invocation(to)? else {
+        let Some(mut invocation) = self.tables.invocation(to)? else {
             return Ok(Self::unknown(to));
         };
         if let Status::Completed { .. } = invocation.status {
@@ -50,25 +51,30 @@ impl<T: Tables> Transition<'_, T> {
             let index = signals.waiting.remove(0);
             self.put_signals(to, name, signals);
             self.complete_handle(invocation, index, Value::from(outcome))?;
-        } else if self.has_room(to, &outcome)? {
+        } else if self.has_room(&invocation, &outcome)? {
             signals.values.push(outcome);
             self.put_signals(to, name, signals);
+            invocation.unclaimed += 1;
+            self.put_invocation(invocation);
         } else {
             return Ok(Answer::Refused(Refusal::TooManySignals(to)));
         }
         Ok(Answer::Resolved)
     }
 
-    /// Whether one more value may wait to be asked for.
-    fn has_room(&self, id: InvocationId, more: &Outcome) -> Result<bool, TablesError> {
-        let rows = self.tables.scan(&Prefix::Signals(id), None, limits::SIGNALS_UNCLAIMED_MAX)?;
-        let (mut count, mut bytes) = (0, outcome_bytes(more));
-        for (_, row) in rows {
+    /// Whether one more value may wait to be asked for. One payload always fits.
+    fn has_room(&self, invocation: &Invocation, more: &Outcome) -> Result<bool, TablesError> {
+        if invocation.unclaimed == 0 {
+            return Ok(true);
+        }
+        let prefix = Prefix::Signals(invocation.id);
+        let mut bytes = outcome_bytes(more);
+        for (_, row) in self.tables.scan(&prefix, None, limits::SIGNALS_UNCLAIMED_MAX)? {
             if let Row::Signals(signals) = row {
-                count += signals.values.len();
                 bytes += signals.values.iter().map(outcome_bytes).sum::<usize>();
             }
         }
+        let count = invocation.unclaimed as usize;
         Ok(count < limits::SIGNALS_UNCLAIMED_MAX && bytes <= limits::SIGNALS_UNCLAIMED_BYTES_MAX)
     }
 

@@ -14,8 +14,11 @@ use crate::{
 impl<T: Tables> Transition<'_, T> {
     /// Starts an attempt, whatever stage the invocation was in. The attempt's number is the LSN of this record.
     pub(super) fn start(&mut self, mut invocation: Box<Invocation>) -> Result<(), TablesError> {
-        let (id, attempt) = (invocation.id, self.record.lsn);
-        invocation.started_at.get_or_insert(self.meta.time);
+        let (id, attempt) = (invocation.id, self.lsn);
+        // One that begins with a part of another's journal has begun when that has come to life.
+        if invocation.restarted.is_none() {
+            invocation.started_at.get_or_insert(self.meta.time);
+        }
         match invocation.deployment {
             Some(deployment) => {
                 if let Some(reason) = self.closed(deployment)? {
@@ -35,6 +38,10 @@ impl<T: Tables> Transition<'_, T> {
                 };
                 self.pin(&mut invocation, service.deployment)?;
             }
+        }
+        if invocation.started_at.is_none() {
+            invocation.started_at = Some(self.now());
+            self.reopen_copied(&mut invocation)?;
         }
         if invocation.failures == 0 {
             invocation.failing_since = self.now();
@@ -122,14 +129,19 @@ impl<T: Tables> Transition<'_, T> {
     }
 
     /// Closes every handle that has no result: timers and effects end, calls go on unheard.
-    pub(super) fn close_handles(&mut self, invocation: &Invocation) -> Result<(), TablesError> {
+    pub(super) fn close_handles(&mut self, invocation: &mut Invocation) -> Result<(), TablesError> {
         let id = invocation.id;
+        if invocation.open == 0 {
+            return Ok(());
+        }
+        invocation.open = 0;
         for (key, row) in self.tables.scan(&Prefix::Open(id), None, usize::MAX)? {
             let (Key::Open(_, index), Row::Open(open)) = (&key, row) else {
                 continue;
             };
             match open.kind {
-                OpenKind::Call { .. } | OpenKind::Awakeable | OpenKind::Signal { .. } | OpenKind::Value => {}
+                OpenKind::Call { .. } | OpenKind::Awakeable | OpenKind::Value => {}
+                OpenKind::Signal { name } => self.tables.delete(Key::Signals(id, name)),
                 OpenKind::Timer { timer } => self.delete_timer(timer),
                 OpenKind::Effect => self.close_effect(invocation, *index)?,
             }

@@ -37,7 +37,7 @@ impl<T: Tables> Transition<'_, T> {
         if answered || invocation.cancel.is_some() {
             return Ok(());
         }
-        let suspended = self.record.lsn;
+        let suspended = self.lsn;
         let remaining = u32::try_from(open.len()).expect("handles are indexes, which are u32");
         for (index, mut row) in open {
             row.waited_by = suspended;

@@ -3,7 +3,7 @@
 use super::Transition;
 use crate::{
     action::Action,
-    tables::{Key, Prefix, ReadTablesExt, Row, Status, Tables, TablesError, TimerKey, TimerKind},
+    tables::{Key, ReadTablesExt, Row, Status, Tables, TablesError, TimerKey, TimerKind},
     value::Value,
 };
 
@@ -33,7 +33,7 @@ impl<T: Tables> Transition<'_, T> {
             return self.give_up_workflow(timer.id, timer.incarnation);
         }
         let invocation = self.tables.invocation(timer.id)?.filter(|row| row.incarnation == timer.incarnation);
-        let Some(invocation) = invocation else {
+        let Some(mut invocation) = invocation else {
             return Ok(());
         };
         match (timer.kind, &invocation.status) {
@@ -44,9 +44,11 @@ impl<T: Tables> Transition<'_, T> {
             }
             (TimerKind::RetryEffect(index), _) => self.retry_effect(&invocation, index, timer.due),
             (TimerKind::PurgeJournal, Status::Completed { .. }) => {
-                self.tables.delete_all(&Prefix::Journal(timer.id))
+                self.delete_journal(&mut invocation);
+                self.put_invocation(invocation);
+                Ok(())
             }
-            (TimerKind::Purge, Status::Completed { .. }) => self.purge(&invocation),
+            (TimerKind::Purge, Status::Completed { .. }) => self.purge(invocation),
             (
                 TimerKind::Start
                 | TimerKind::RetryAttempt

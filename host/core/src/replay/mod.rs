@@ -30,6 +30,7 @@ use self::{error::DamagedKind, state::StateOverlay};
 use crate::{
     ids::{EntryIndex, InvocationId, Position},
     journal::{Entry, JournalItem, Notification, NotificationKind, Operation},
+    restart::Restarted,
     value::{Headers, Outcome, Timestamp, Value},
 };
 
@@ -61,6 +62,8 @@ pub struct Replay {
     journal_bytes: u64,
     now: Timestamp,
     state: StateOverlay,
+    /// Operations that were copied from another journal, and when the handler went on after them.
+    copied: Option<(u32, Timestamp)>,
     finished: bool,
 }
 
@@ -105,6 +108,17 @@ struct Arrival {
 impl Replay {
     /// `started_at`: time of the input. `journal`: all items in the order of positions; item 0 is the input.
     pub fn new(started_at: Timestamp, journal: Vec<JournalItem>) -> Result<Self, Damaged> {
+        Self::of_life(started_at, None, journal)
+    }
+
+    /// As [`Replay::new`], of a journal that may begin with a part of another one's. What the copied part has written
+    /// or read of the state is known no longer once it is over: others may have written in between, and it is not
+    /// written again. Time goes on from `started_at` then.
+    pub fn of_life(
+        started_at: Timestamp,
+        restarted: Option<&Restarted>,
+        journal: Vec<JournalItem>,
+    ) -> Result<Self, Damaged> {
         let mut replay = Self {
             headers: Headers::new(),
             body: Bytes::new(),
@@ -121,8 +135,9 @@ impl Replay {
             notifications: 0,
             position_min: Position::ZERO,
             journal_bytes: 0,
-            now: started_at,
+            now: restarted.and_then(|restarted| restarted.input_at).unwrap_or(started_at),
             state: StateOverlay::default(),
+            copied: restarted.map(|restarted| (restarted.operations(), started_at)),
             finished: false,
         };
         for item in journal {
@@ -135,6 +150,7 @@ impl Replay {
         if replay.made == 0 {
             return Err(DamagedKind::NoInput.at(Position::ZERO));
         }
+        replay.made_recorded();
         Ok(replay)
     }
 
@@ -175,6 +191,7 @@ impl Replay {
             "this kind is not made by a call of the guest alone"
         );
         limit::cut_failure(&mut operation);
+        self.forget_copied_state();
         let index = EntryIndex(self.made);
         if let Some(operation) = self.replay(&operation)? {
             self.state.write(&operation);
@@ -194,6 +211,7 @@ impl Replay {
         key: &str,
         read: impl FnOnce() -> Result<Option<Bytes>, E>,
     ) -> Result<Option<Bytes>, GetError<E>> {
+        self.forget_copied_state();
         if let Some(known) = self.state.value(key) {
             return Ok(known.cloned());
         }
@@ -223,6 +241,7 @@ impl Replay {
         clock: Timestamp,
         read: impl FnOnce() -> Result<Vec<String>, E>,
     ) -> Result<Vec<String>, GetError<E>> {
+        self.forget_copied_state();
         if let Some(known) = self.state.keys() {
             return Ok(known.iter().cloned().collect());
         }
@@ -395,7 +414,25 @@ impl Replay {
         }
         self.made += 1;
         self.now = self.now.max(entry.made_at);
+        self.made_recorded();
         Ok(Some(entry.operation))
+    }
+
+    /// Behind the last copied operation the handler lives in the time of its own invocation.
+    fn made_recorded(&mut self) {
+        if let Some((copied, started_at)) = self.copied
+            && copied == self.made
+        {
+            self.now = self.now.max(started_at);
+        }
+    }
+
+    /// Behind the last copied operation nothing is known of the state. Whatever comes to be known is an operation, so
+    /// this forgets what was copied and nothing else.
+    fn forget_copied_state(&mut self) {
+        if self.copied.is_some_and(|(copied, _)| copied == self.made) {
+            self.state = StateOverlay::default();
+        }
     }
 
     /// Buffers an operation behind all others.

@@ -4,6 +4,7 @@ mod guest;
 mod limits;
 mod mismatches;
 mod programs;
+mod restarts;
 mod state;
 mod waiting;
 

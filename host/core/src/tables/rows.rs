@@ -3,6 +3,7 @@
 use crate::{
     command::{AttemptErrorKind, Caller, WaitMode},
     ids::{DeploymentId, EntryIndex, Incarnation, InvocationId, LeaderEpoch, Lsn, Position},
+    restart::Restarted,
     schema::{HandlerMode, Policies, ServiceKind},
     tables::TimerKey,
     value::{ObjectKey, Outcome, Target, Timestamp},
@@ -38,14 +39,20 @@ pub struct Invocation {
     /// Handles that get the result.
     pub waiters: Vec<Caller>,
     pub created_at: Timestamp,
-    /// Time of the input: when the handler was first allowed to run.
+    /// When the handler was first allowed to run.
     pub started_at: Option<Timestamp>,
     pub modified_at: Timestamp,
     /// Pinned by the first attempt.
     pub deployment: Option<DeploymentId>,
     pub journal: JournalSize,
+    /// Handles that have no result: rows of `Key::Open`. Most invocations end with none, and need not look for them.
+    pub open: u32,
+    /// Signals that nobody has waited for: values in rows of `Key::Signals`.
+    pub unclaimed: u32,
     /// Position of a cancellation that no wait has answered yet.
     pub cancel: Option<Position>,
+    /// Somebody has asked to cancel it, delivered or not.
+    pub cancel_requested: bool,
     /// Failed attempts since the last one that made progress.
     pub failures: u32,
     /// When the first of these attempts started.
@@ -53,6 +60,8 @@ pub struct Invocation {
     pub last_failure: Option<LastFailure>,
     /// Of the inline run that has failed last.
     pub run: Option<RunFailures>,
+    /// Set when it began with a part of another one's journal.
+    pub restarted: Option<Box<Restarted>>,
     pub status: Status,
 }
 
@@ -60,6 +69,12 @@ impl Invocation {
     /// Whether this invocation takes the lock of its key.
     pub fn locks(&self) -> bool {
         self.target.key.is_some() && self.mode != HandlerMode::Shared
+    }
+
+    /// Time of the input, as the handler sees it.
+    pub fn input_at(&self) -> Option<Timestamp> {
+        let first = self.restarted.as_ref().and_then(|restarted| restarted.input_at);
+        first.or(self.started_at)
     }
 
     /// The attempt that may propose now, if there is one.
@@ -79,6 +94,8 @@ pub struct JournalSize {
     /// Operations and notifications: the next position.
     pub items: u32,
     pub bytes: u64,
+    /// Inline runs among the operations: each has cost a replay.
+    pub runs: u32,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

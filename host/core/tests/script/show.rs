@@ -48,8 +48,27 @@ fn show_row(key: &Key, row: &Row) -> String {
             if row.failures > 0 {
                 let _ = write!(text, " failures={}", row.failures);
             }
+            if row.open > 0 {
+                let _ = write!(text, " open={}", row.open);
+            }
+            if row.unclaimed > 0 {
+                let _ = write!(text, " unclaimed={}", row.unclaimed);
+            }
+            if let Some(restarted) = &row.restarted {
+                let lives: Vec<String> =
+                    restarted.lives.iter().map(|life| format!("{}<{}", life.id, life.end)).collect();
+                let _ = write!(
+                    text,
+                    " restarted={}@{} lives={}",
+                    restarted.from,
+                    restarted.index,
+                    lives.join(",")
+                );
+            }
             if let Some(position) = row.cancel {
                 let _ = write!(text, " cancel@{position}");
+            } else if row.cancel_requested {
+                text.push_str(" cancelled");
             }
             if !row.waiters.is_empty() {
                 let _ = write!(text, " waiters={}", row.waiters.len());

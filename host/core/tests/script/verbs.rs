@@ -12,8 +12,10 @@
 //! signal LABEL NAME TEXT                      promise KEY NAME TEXT           (of `Flow`)
 //! pause LABEL   resume LABEL   resume-on LABEL DEPLOYMENT [ITEMS]   purge LABEL   purge-journal LABEL
 //! run-failed LABEL NAME TEXT [attempts=N]
+//! restart LABEL NEW [from=I] [on=latest|keep|DEPLOYMENT]
 //! tick MS                                     fire               (every timer that is due)
-//! deliver FIRST complete LABEL I TEXT         truncate UPTO      again REQUEST LABEL TARGET
+//! deliver FIRST complete LABEL I TEXT         truncate UPTO
+//! again REQUEST LABEL TARGET [minted=MS]      (of now, if not said)
 //! ```
 
 use relight_core::{
@@ -22,7 +24,7 @@ use relight_core::{
     Revision, Service, ServiceKind, Target, Timestamp, Value,
     command::{
         AttemptError, AttemptErrorKind, Caller, EffectError, Message, NewInvocation, Onto, Origin, Purge,
-        Then, Wait, WaitMode,
+        RestartOn, Then, Wait, WaitMode,
     },
     journal::Call,
     placement::workflow_id,
@@ -51,7 +53,10 @@ pub fn parse(world: &mut World, line: &str) -> Vec<Command> {
             Command::Invoke { request, invocation: invocation(world, &words) }
         }
         "again" => Command::Invoke {
-            request: RequestId::new(world.time.0, u128::from(number(words[0]))),
+            request: RequestId::new(
+                option(&words, "minted").map_or(world.time.0, number),
+                u128::from(number(words[0])),
+            ),
             invocation: invocation(world, &words[1..]),
         },
         "append" => append(world, rest),
@@ -84,6 +89,7 @@ pub fn parse(world: &mut World, line: &str) -> Vec<Command> {
         "purge-journal" => {
             Command::Purge { request: request(world), id: world.id(words[0]), what: Purge::Journal }
         }
+        "restart" => restart(world, &words),
         "run-failed" => run_failed(world, &words),
         "cancel" => Command::Cancel { request: request(world), id: world.id(words[0]) },
         "kill" => Command::Kill { request: request(world), id: world.id(words[0]) },
@@ -313,6 +319,25 @@ fn failed(world: &mut World, words: &[&str]) -> Command {
     };
     let error = AttemptError { kind, message: words[2..].join(" "), index: None, retry_after: None };
     Command::AttemptFailed { id, token: world.token(id), error }
+}
+
+fn restart(world: &mut World, words: &[&str]) -> Command {
+    world.requests += 1;
+    let on = match option(words, "on") {
+        None | Some("latest") => RestartOn::Latest,
+        Some("keep") => RestartOn::Keep,
+        Some(deployment) => RestartOn::Deployment(DeploymentId(u128::from(number(deployment)))),
+    };
+    let id = world.id(words[0]);
+    // A new id of the same place, as the door makes it.
+    let new = InvocationId { key: id.key, unique: world.id(words[1]).unique };
+    Command::RestartAsNew {
+        request: RequestId::new(world.time.0, world.requests),
+        id,
+        new: world.name(words[1], new),
+        from: option(words, "from").map_or(EntryIndex::ZERO, index),
+        on,
+    }
 }
 
 fn run_failed(world: &mut World, words: &[&str]) -> Command {

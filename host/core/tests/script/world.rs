@@ -47,15 +47,21 @@ impl World {
         shown
     }
 
-    fn apply(&mut self, command: Command) -> String {
-        self.lsn = self.lsn.next();
+    /// Of the record that comes next.
+    pub fn next_lsn(&self) -> Lsn {
+        self.lsn.next()
+    }
+
+    pub fn apply(&mut self, command: Command) -> String {
+        self.lsn = self.next_lsn();
         let before = self.tables.clone();
         let mut actions: Vec<Action> = Vec::new();
-        let record = Record { lsn: self.lsn, time: self.time, command };
-        machine::apply(&self.partition, &mut self.tables, &record, &mut actions)
+        let lsn = self.lsn;
+        let record = Record { lsn, time: self.time, command };
+        machine::apply(&self.partition, &mut self.tables, record, &mut actions)
             .expect("memory does not fail");
         check(&self.tables);
-        let shown = show::step(record.lsn, &actions, &before, &self.tables);
+        let shown = show::step(lsn, &actions, &before, &self.tables);
         self.labels.iter().fold(shown, |text, (label, id)| text.replace(&id.to_string(), label))
     }
 
@@ -106,6 +112,13 @@ fn check(tables: &MemoryTables) {
                 );
             }
             (Key::Invocation(id), Row::Invocation(row)) => {
+                let open = tables.rows().keys().filter(|key| matches!(key, Key::Open(of, _) if of == id));
+                assert_eq!(open.count(), row.open as usize, "open handles are counted: {row:?}");
+                let values = tables.rows().iter().map(|(key, row)| match (key, row) {
+                    (Key::Signals(of, _), Row::Signals(signals)) if of == id => signals.values.len(),
+                    _ => 0,
+                });
+                assert_eq!(values.sum::<usize>(), row.unclaimed as usize, "signals are counted: {row:?}");
                 let running = tables.rows().contains_key(&Key::Running(*id));
                 assert_eq!(running, row.attempt().is_some(), "an attempt has a running row: {row:?}");
             }

@@ -30,15 +30,15 @@ impl Host for Guest {
             });
         }
         let durable = self.handler_or_run("context.info")?;
-        let identity = &durable.identity;
+        let seen = durable.seen_as();
         let (headers, _) = durable.input();
         Ok(InvocationInfo {
-            id: identity.id.to_string(),
-            target: convert::guest_target(&identity.target),
-            idempotency_key: identity.idempotency_key.clone(),
-            caller: identity.invoked_by.map(|id| id.to_string()),
+            id: seen.id.to_string(),
+            target: convert::guest_target(&durable.identity.target),
+            idempotency_key: seen.idempotency_key.map(str::to_owned),
+            caller: seen.invoked_by.map(|id| id.to_string()),
             headers: headers.clone(),
-            created_at: identity.created_at.0,
+            created_at: seen.created_at.0,
         })
     }
 

@@ -11,9 +11,7 @@ use crate::{
         types::{self, Bytes, Duration, Failure},
     },
     convert,
-    durable::LiveRun,
     guest::{Guest, Role, Stop},
-    http::AllowList,
     limits::NAME_BYTES_MAX,
 };
 
@@ -29,8 +27,7 @@ impl Host for Guest {
             Some(retry) => convert::retry_policy(retry).map_err(Stop::Misuse)?,
             None => RetryPolicy::EFFECT,
         };
-        let allow = AllowList::new(&durable.identity.deployment.allow_http);
-        if let Some(outcome) = durable.start_run(LiveRun { name, retry, allow }).await? {
+        if let Some(outcome) = durable.start_run(name, retry).await? {
             return Ok(Started::Recorded(outcome.map_err(|failure| convert::guest_failure(&failure))));
         }
         self.cpu.waited();

@@ -63,9 +63,7 @@ impl Host for Guest {
     async fn awakeable(&mut self) -> wasmtime::Result<(Handle, String)> {
         let durable = self.handler("ops.awakeable")?;
         let index = durable.make(Operation::Awakeable).await?.index;
-        let identity = &durable.identity;
-        let id = AwakeableId { invocation: identity.id, incarnation: identity.incarnation, index };
-        Ok((index.0, id.to_string()))
+        Ok((index.0, durable.awakeable_id(index).to_string()))
     }
 
     async fn resolve_awakeable(&mut self, id: String, value: Result<Bytes, Failure>) -> wasmtime::Result<()> {

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use relight_core::{
-    Operation, Value,
+    InvocationId, Operation, Timestamp, Value,
     command::{AttemptErrorKind, Command, WaitMode},
-    ids::EntryIndex,
+    ids::{EntryIndex, Lsn},
     journal::NotificationKind,
+    restart::Restarted,
     runner::{Runner, Work},
 };
 
@@ -111,6 +112,47 @@ async fn time_and_randomness_are_the_same_on_replay() {
     // The handler has compared what it sees now with what was recorded: it goes on, and waits for its timer.
     let End::Suspended(_) = life.end(&rig).await else { panic!("it sees the same") };
     assert_eq!(life.made().last().map(Operation::kind), Some("timer"));
+}
+
+#[tokio::test]
+async fn a_restarted_handler_is_the_one_that_made_its_journal_and_then_itself() {
+    let rig = Rig::new(Options { suspend_after: Some(Duration::ZERO), ..Options::default() });
+    let deployed = rig.deploy("conformance").await;
+    let mut first = Life::new(&deployed, "Facts/replay_sees_the_same", "");
+    first.start(&rig);
+    let End::Suspended(_) = first.end(&rig).await else { panic!("it waits for its effect") };
+    first.drop_attempt();
+    let Some(Operation::Effect { input, .. }) = first.made().nth(1) else { panic!("it records what it saw") };
+    let seen = input.clone();
+    first.complete(1, Value::Success(seen.clone()));
+
+    let mut second = Life::new(&deployed, "Facts/replay_sees_the_same", "");
+    second.id = InvocationId { unique: 43, ..first.id };
+    second.journal = first.journal.clone();
+    let life = relight_core::restart::Life {
+        id: first.id,
+        incarnation: Lsn(3),
+        idempotency_key: None,
+        invoked_by: None,
+        created_at: Timestamp(1),
+        end: EntryIndex(2),
+    };
+    second.restarted = Some(Box::new(Restarted {
+        from: first.id,
+        index: EntryIndex(1),
+        input_at: Some(Timestamp(1)),
+        lives: vec![life],
+    }));
+    second.start(&rig);
+    // The handler has compared its own id, time and chance with what the first life recorded.
+    let End::Suspended(_) = second.end(&rig).await else { panic!("it sees the same") };
+    second.complete(2, Value::Void);
+    second.start(&rig);
+    let End::Suspended(_) = second.end(&rig).await else { panic!("it records what it sees now") };
+    let Some(Operation::Effect { input, .. }) = second.made().nth(3) else { panic!("by another effect") };
+    let shown = |bytes: &bytes::Bytes| String::from_utf8_lossy(bytes).into_owned();
+    assert!(shown(&seen).contains(&first.id.to_string()), "{}", shown(&seen));
+    assert!(shown(input).contains(&second.id.to_string()), "{}", shown(input));
 }
 
 #[tokio::test]

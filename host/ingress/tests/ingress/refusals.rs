@@ -32,7 +32,10 @@ async fn requests_that_fit_no_handler_are_refused() {
     refused(&put, 405, "GET, POST");
     assert_eq!(put.header("allow"), Some("GET, POST"));
     let health = rig.get("/relight/health").await;
-    assert_eq!(health.json(), serde_json::json!({"services": ["Cart", "Forgotten", "Greeter", "Signup"]}));
+    assert_eq!(
+        health.json(),
+        serde_json::json!({"services": ["Cart", "Forgotten", "Greeter", "Signup", "Unkept"]})
+    );
     rig.stop().await;
 }
 

@@ -187,10 +187,12 @@ async fn deploy(partitions: &Partitions) {
     let run = |name| Handler { mode: HandlerMode::Workflow, ..handler(name) };
     let mut forgotten = run("echo");
     forgotten.options.idempotency_retention = Some(DurationMs::ZERO);
+    let waits_forgotten = Handler { name: "promise".into(), ..forgotten.clone() };
     let shared = Handler { mode: HandlerMode::Shared, ..handler("echo") };
     let services = vec![
         service("Signup", ServiceKind::Workflow, vec![run("promise"), shared]),
         service("Forgotten", ServiceKind::Workflow, vec![forgotten]),
+        service("Unkept", ServiceKind::Workflow, vec![waits_forgotten]),
         service("Greeter", ServiceKind::Service, greeter),
         service("Cart", ServiceKind::VirtualObject, vec![handler("echo"), handler("wait")]),
     ];

@@ -81,6 +81,17 @@ async fn a_call_has_its_result_when_nothing_is_retained() {
 }
 
 #[tokio::test]
+async fn a_second_call_is_refused_at_once_when_nothing_is_retained() {
+    let rig = Rig::start().await;
+    let run = rig.post("/Unkept/mary/promise/send", "").await.id();
+    rig.waiting(run).await;
+    // The run waits for its promise, which nobody has completed: an answer means that the call has not waited for it.
+    let called = rig.post("/Unkept/mary/promise", "").await;
+    assert_eq!(called.status, 409);
+    assert!(called.json()["message"].as_str().unwrap().contains(&run.to_string()));
+}
+
+#[tokio::test]
 async fn shared_handlers_run_beside_the_run_and_take_idempotency_keys() {
     let rig = Rig::start().await;
     let run = rig.post("/Signup/mary/promise/send", "").await.id();

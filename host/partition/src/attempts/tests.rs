@@ -141,12 +141,16 @@ fn invocation(id: InvocationId) -> Invocation {
         started_at: Some(Timestamp(1)),
         modified_at: Timestamp(1),
         deployment: Some(DEPLOYMENT),
-        journal: JournalSize { operations: 1, items: 1, bytes: 32 },
+        journal: JournalSize { operations: 1, items: 1, bytes: 32, runs: 0 },
+        open: 0,
+        unclaimed: 0,
         cancel: None,
+        cancel_requested: false,
         failures: 0,
         failing_since: Timestamp(1),
         last_failure: None,
         run: None,
+        restarted: None,
         status: Status::Invoked { attempt: Lsn(1), operations_at_start: 1, retry_at: None },
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Processor, State};
 use crate::attempts::limit_exceeded;
-use crate::event::{Permits, Reply};
+use crate::event::{Known, Permits, Reply};
 use crate::handle::{Called, DoorError, Finished, request_id};
 use crate::proposer::Proposal;
 use crate::transport::Delivery;
@@ -32,10 +32,11 @@ impl Processor {
         &mut self,
         request: RequestId,
         command: Command,
+        known: Known,
         reply: Reply<Called>,
         permits: Permits,
     ) {
-        let waiter = RequestWaiter::Call { reply, permit: permits.waiter };
+        let waiter = RequestWaiter::Call { reply, known, permit: permits.waiter };
         self.propose_from_door(request, command, waiter, permits.command);
     }
 

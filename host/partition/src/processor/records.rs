@@ -33,7 +33,7 @@ impl Processor {
             if let State::Leader(leader) = &mut self.state {
                 leader.applied(&record.command, Instant::now());
             }
-            let applied = machine::apply(&self.partition, &mut self.tables, &record, &mut actions);
+            let applied = machine::apply(&self.partition, &mut self.tables, record, &mut actions);
             applied.map_err(|error| {
                 self.tables.rollback();
                 self.tables_failed(error)

@@ -6,8 +6,8 @@ use std::task::{Context, Waker};
 use bytes::Bytes;
 use relight_core::action::{Answer, Refusal};
 use relight_core::command::Command;
-use relight_core::ids::{InvocationId, PartitionId, PartitionKey};
-use relight_core::value::Failure;
+use relight_core::ids::{InvocationId, PartitionId, PartitionKey, RequestId};
+use relight_core::value::{Failure, Timestamp};
 use relight_partition::{Called, DoorError};
 
 use crate::fixture::{Fixture, new_invocation, object, request, service};
@@ -54,6 +54,41 @@ async fn an_idempotency_key_attaches_and_refuses_another_payload() {
     assert_eq!(outcome, Ok("Hello World".into()));
     assert_eq!(invoke("Moon").await, Ok(Called::Refused(Refusal::PayloadDiffers("key".to_owned()))));
     assert_eq!(running.script.attempts_started.load(Ordering::SeqCst), 1);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_id_is_not_older_than_the_log_and_one_that_is_far_older_is_refused() {
+    let fixture = Fixture::memory(1);
+    let running = fixture.start(script(Linger::None)).await;
+    assert_eq!(running.call(service("Greeter", "greet"), "World").await, Ok("Hello World".into()));
+    let handle = running.partitions.get(PartitionId(0));
+    running.settle(handle).await;
+    // A wall clock that was set back by half a century.
+    let set_back = Timestamp(1);
+    assert!(set_back < handle.mint_at(set_back));
+    let invocation = new_invocation(service("Greeter", "greet"), "World".into(), None);
+    let invoke = |request| Command::Invoke { request, invocation: invocation.clone() };
+    let expired = Ok(Answer::Refused(Refusal::RequestExpired));
+    assert_eq!(handle.command(invoke(RequestId::new(set_back.0, 1))).await, expired);
+    let minted = RequestId::new(handle.mint_at(set_back).0, 2);
+    assert!(matches!(handle.command(invoke(minted)).await, Ok(Answer::Accepted { previously: false, .. })));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_of_a_new_one_is_refused_at_once_when_it_exists() {
+    let fixture = Fixture::memory(1);
+    let running = fixture.start(script(Linger::None)).await;
+    let invocation = new_invocation(service("Greeter", "greet"), "World".into(), None);
+    let (id, handle) = (invocation.id, running.of(invocation.id));
+    let call = || Command::Invoke { request: request(), invocation: invocation.clone() };
+    let first = call();
+    let finished = handle.call_new(first.clone()).await;
+    assert!(matches!(finished, Ok(Called::Finished { previously: false, .. })), "{finished:?}");
+    assert_eq!(handle.call_new(call()).await, Ok(Called::Known(id)));
+    let repeated = handle.call_new(first).await;
+    assert!(matches!(repeated, Ok(Called::Finished { previously: false, .. })), "{repeated:?}");
     running.stop().await;
 }
 

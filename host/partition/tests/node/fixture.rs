@@ -178,7 +178,7 @@ impl Running {
         let handle = self.of(invocation.id);
         match handle.call(Command::Invoke { request: request(), invocation }).await? {
             Called::Finished { outcome, .. } => Ok(outcome),
-            Called::Refused(refusal) => panic!("refused: {refusal}"),
+            refused => panic!("refused: {refused:?}"),
         }
     }
 

@@ -98,7 +98,7 @@ async fn call(running: &Running, invocation: NewInvocation) -> Outcome {
     loop {
         match handle.call(command.clone()).await {
             Ok(Called::Finished { outcome, .. }) => return outcome,
-            Ok(Called::Refused(refusal)) => panic!("refused: {refusal}"),
+            Ok(refused) => panic!("refused: {refused:?}"),
             Err(DoorError::Unknown | DoorError::Overloaded | DoorError::NoLeader) => {}
             Err(error) => panic!("{error}"),
         }

@@ -98,11 +98,11 @@ impl Runner for Script {
         }
     }
 
-    fn start_attempt(&self, slot: Slot, start: AttemptStart, host: Arc<dyn Host>) -> Box<dyn Attempt> {
+    fn start_attempt(&self, slot: Slot, mut start: AttemptStart, host: Arc<dyn Host>) -> Box<dyn Attempt> {
         self.attempts_started.fetch_add(1, Ordering::SeqCst);
         let name = format!("{}/{}", start.target.service, start.target.handler);
         let handler = Arc::clone(&self.handlers[&name]);
-        let replay = Replay::new(start.started_at, start.journal).expect("a journal that can be replayed");
+        let replay = start.replay().expect("a journal that can be replayed");
         let ctx = Ctx(Arc::new(Shared {
             id: start.id,
             incarnation: start.incarnation,

@@ -46,6 +46,7 @@ impl Session {
             invoked_by: row.invoked_by,
             created_at: row.created_at,
             started_at: row.started_at.unwrap_or(row.created_at),
+            restarted: row.restarted.clone(),
             abort_timeout: row.policies.abort_timeout,
             journal: self.world.tables.journal(row.id)?,
         };

@@ -80,6 +80,19 @@ fn recorded() -> Recorded {
         created_at: Timestamp(7),
         started_at: Timestamp(8),
         abort_timeout: DurationMs(9),
+        restarted: Some(Box::new(restart::Restarted {
+            from: samples::ID,
+            index: EntryIndex(1),
+            input_at: Some(Timestamp(6)),
+            lives: vec![restart::Life {
+                id: samples::ID,
+                incarnation: Lsn(2),
+                idempotency_key: Some("first".to_owned()),
+                invoked_by: Some(samples::ID),
+                created_at: Timestamp(5),
+                end: EntryIndex(2),
+            }],
+        })),
         journal,
     }
 }

@@ -10,6 +10,7 @@ use super::{
     guest::{Guest, Observation, Progress, Random, Reading, key},
     *,
 };
+use crate::restart::{Restarted, unfinished};
 
 /// Turns after which a run is given up: programs are short, so this is reached only by one that never ends.
 const TURNS_MAX: u32 = 100_000;
@@ -20,9 +21,13 @@ enum Event {
 }
 
 /// What the log and `apply` are to an attempt.
-struct World {
+pub(super) struct World {
     random: Random,
-    journal: Vec<JournalItem>,
+    pub(super) journal: Vec<JournalItem>,
+    /// Items that were there when the world began.
+    begins_with: usize,
+    restarted: Option<Restarted>,
+    started_at: Timestamp,
     operations: u32,
     time: u64,
     state: BTreeMap<String, Bytes>,
@@ -37,10 +42,13 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             random: Random(seed),
             journal: vec![input()],
+            begins_with: 1,
+            restarted: None,
+            started_at: START,
             operations: 1,
             time: START.0,
             state: BTreeMap::new(),
@@ -50,6 +58,23 @@ impl World {
             cancels_left: (seed % 4) as u32,
             drops_left: (seed / 4 % 5) as u32,
         }
+    }
+
+    /// Begins with `journal`, a part of another world's. Later, and others have written the state.
+    pub(super) fn restarted(seed: u64, restarted: Restarted, journal: Vec<JournalItem>) -> Self {
+        let started_at = Timestamp(START.0 + 1_000_000);
+        let mut world = Self {
+            operations: restarted.operations(),
+            open: unfinished(&journal).map(|(index, ..)| index).collect(),
+            begins_with: journal.len(),
+            journal,
+            restarted: Some(restarted),
+            started_at,
+            time: started_at.0,
+            ..Self::new(seed)
+        };
+        (0..4).for_each(|_| world.write());
+        world
     }
 
     fn tick(&mut self) -> Timestamp {
@@ -137,7 +162,8 @@ impl World {
 
     /// Runs one attempt until it is done (`true`) or dropped.
     fn attempt<'a>(&mut self, code: &'a [u8]) -> Result<(Guest<'a>, bool), String> {
-        let mut replay = Replay::new(START, self.journal.clone()).expect("the world's journal is sound");
+        let replay = Replay::of_life(self.started_at, self.restarted.as_ref(), self.journal.clone());
+        let mut replay = replay.expect("the world's journal is sound");
         let mut guest = Guest::new(code, &replay);
         let view = self.state.clone();
         let mut read = |_: u32, key: Option<&str>| match key {
@@ -183,7 +209,7 @@ impl World {
     }
 
     /// Runs attempts until one is done; the traces of all of them, the last one's at the end.
-    fn run(&mut self, code: &[u8]) -> Result<(Vec<Vec<Observation>>, Outcome), String> {
+    pub(super) fn run(&mut self, code: &[u8]) -> Result<(Vec<Vec<Observation>>, Outcome), String> {
         let mut traces = Vec::new();
         loop {
             let (guest, is_done) = self.attempt(code)?;
@@ -206,10 +232,11 @@ impl World {
 /// The guest MUST do again what the rest says.
 fn continue_from(
     code: &[u8],
-    journal: &[JournalItem],
+    world: &World,
     cut: usize,
     random: &mut Random,
 ) -> Result<(Vec<Observation>, Outcome), String> {
+    let journal = &world.journal;
     let entries: Vec<&Entry> = journal
         .iter()
         .filter_map(|item| match item {
@@ -222,7 +249,8 @@ fn continue_from(
         Operation::StateKeys { keys } => Reading::Keys(keys.clone()),
         other => panic!("read in place of {other:?}"),
     };
-    let mut replay = Replay::new(START, journal[..cut].to_vec()).expect("a prefix of a journal is sound");
+    let replay = Replay::of_life(world.started_at, world.restarted.as_ref(), journal[..cut].to_vec());
+    let mut replay = replay.expect("a prefix of a journal is sound");
     let mut guest = Guest::new(code, &replay);
     let mut arrived = cut;
     loop {
@@ -273,18 +301,22 @@ fn arrive(replay: &mut Replay, journal: &[JournalItem], position: usize) -> Resu
 }
 
 fn check(code: &[u8], seed: u64) {
-    let mut world = World::new(seed);
+    let _ = check_world(code, &mut World::new(seed), seed);
+}
+
+/// Runs the program and continues what comes out from everywhere; the trace of the whole of it.
+pub(super) fn check_world(code: &[u8], world: &mut World, seed: u64) -> Vec<Observation> {
     let (mut traces, outcome) = world.run(code).expect("no attempt contradicts the journal");
     let trace = traces.pop().expect("the last attempt has a trace");
     for seen in traces {
         assert_eq!(seen, trace[..seen.len()], "an attempt that was dropped saw something else");
     }
-    let journal = world.journal;
     let mut random = Random(seed);
-    for cut in 1..=journal.len() {
-        let again = continue_from(code, &journal, cut, &mut random);
+    for cut in world.begins_with..=world.journal.len() {
+        let again = continue_from(code, world, cut, &mut random);
         assert_eq!(again.as_ref(), Ok(&(trace.clone(), outcome.clone())), "after a drop at position {cut}");
     }
+    trace
 }
 
 proptest! {
