@@ -1,6 +1,6 @@
 //! A frozen view of one partition's tables.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use relight_core::{
     Lsn,
@@ -8,7 +8,7 @@ use relight_core::{
 };
 use rocksdb::DB;
 
-use crate::tables::{get_row, rows};
+use crate::tables::{get_row, merge, range, rows};
 
 /// The rows of one partition as they were committed at some LSN. Cheap to clone; may be read by any thread, and may
 /// outlive the tables that it was taken from.
@@ -20,15 +20,17 @@ pub struct Snapshot {
 struct Inner {
     /// Borrows from `db`. Fields are dropped in the order of declaration, so this one goes first.
     rows: rocksdb::Snapshot<'static>,
+    /// Committed rows that were not in the database; `None`: deleted.
+    young: BTreeMap<Key, Option<Row>>,
     applied: Lsn,
     _db: Arc<DB>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(db: &Arc<DB>, applied: Lsn) -> Self {
+    pub(crate) fn new(db: &Arc<DB>, young: BTreeMap<Key, Option<Row>>, applied: Lsn) -> Self {
         let db = db.clone();
         let rows = rocksdb::Snapshot::new(forget_lifetime(&db));
-        Self { inner: Arc::new(Inner { rows, applied, _db: db }) }
+        Self { inner: Arc::new(Inner { rows, young, applied, _db: db }) }
     }
 
     /// LSN of the last record whose rows are in it.
@@ -55,7 +57,10 @@ impl fmt::Debug for Snapshot {
 
 impl ReadTables for Snapshot {
     fn get(&self, key: &Key) -> Result<Option<Row>, TablesError> {
-        get_row(&self.inner.rows, key)
+        match self.inner.young.get(key) {
+            Some(row) => Ok(row.clone()),
+            None => get_row(&self.inner.rows, key),
+        }
     }
 
     fn scan(
@@ -64,6 +69,7 @@ impl ReadTables for Snapshot {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<Vec<(Key, Row)>, TablesError> {
-        rows(&self.inner.rows, prefix, after).take(limit).collect()
+        let young = range(&self.inner.young, prefix, after);
+        merge::scan(young, rows(&self.inner.rows, prefix, after), limit)
     }
 }

@@ -63,12 +63,20 @@ pub struct StoreOptions {
     pub block_cache_bytes: usize,
     /// Write buffers of all partitions; at 7/8 of it the one that writes is flushed.
     pub write_buffers_bytes: usize,
+    /// Committed rows of one partition that stay in memory until they are written together; 0: none. Writing the
+    /// default takes some milliseconds, during which the partition waits.
+    pub young_rows_max: usize,
     pub fault: Fault,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { block_cache_bytes: 32 << 20, write_buffers_bytes: 32 << 20, fault: |_| () }
+        Self {
+            block_cache_bytes: 32 << 20,
+            write_buffers_bytes: 32 << 20,
+            young_rows_max: 2_048,
+            fault: |_| (),
+        }
     }
 }
 
@@ -129,6 +137,7 @@ impl OpenError {
 pub struct Store {
     dir: PathBuf,
     options: Options,
+    young_rows_max: usize,
     fault: Fault,
 }
 
@@ -146,7 +155,12 @@ impl Store {
             Env::new().map_err(|source| OpenError::Open { path: dir.to_owned(), source: source.into() })?;
         env.set_high_priority_background_threads(FLUSH_THREADS);
         env.set_low_priority_background_threads(COMPACTION_THREADS);
-        Ok(Self { dir: dir.to_owned(), options: database_options(&options, &env), fault: options.fault })
+        Ok(Self {
+            dir: dir.to_owned(),
+            options: database_options(&options, &env),
+            young_rows_max: options.young_rows_max,
+            fault: options.fault,
+        })
     }
 
     /// Opens the tables of a partition, empty if there are none yet. Takes as long as reading the metadata of their
@@ -156,7 +170,7 @@ impl Store {
         refuse_lost_current(&path)?;
         let db = DB::open(&self.options, &path).map_err(|source| OpenError::database(&path, source))?;
         let applied = read_applied(&db, &path)?;
-        PartitionTables::open(Arc::new(db), path, applied, self.fault)
+        PartitionTables::open(Arc::new(db), path, applied, self.young_rows_max, self.fault)
     }
 
     /// The folder of a partition's tables.

@@ -1,20 +1,24 @@
-//! The tables of one partition: rows in RocksDB, and over them those of the batch that is being applied.
+//! The tables of one partition: rows in RocksDB, over them those that are committed and not written yet, and over these
+//! the rows of the batch that is being applied.
 //!
 //! ```text
-//! get, scan  →  overlay (this batch)  →  resident rows  →  database
-//! put, delete → overlay
-//! commit      → database: overlay and applied LSN in one write batch, without write-ahead log
+//! get, scan   →  overlay (this batch)  →  resident rows  →  young rows  →  database
+//! put, delete →  overlay
+//! commit      →  young rows: overlay and applied LSN
+//! settle      →  database: young rows and applied LSN in one write batch, without write-ahead log
 //! ```
 //!
-//! Resident are the rows that nearly every record reads and that are few: meta, services, deployments. They are kept
-//! decoded, as committed; the overlay alone differs from them, so dropping it is all that a rollback does.
+//! Resident are the rows that nearly every record reads and that are few: meta, registry, services, deployments. They are kept
+//! decoded, as committed; the overlay alone differs from them, so dropping it is all that a rollback does. Young rows
+//! are settled when there are many, before a flush, and at a clean stop.
 
+pub(crate) mod merge;
 mod read;
+mod young;
 
 use std::{
     collections::BTreeMap,
     fmt,
-    ops::Bound,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -34,7 +38,12 @@ use crate::{
     store::{Fault, OpenError, encode_applied},
 };
 
-pub(crate) use read::{get_row, rows};
+pub(crate) use self::{
+    read::{get_row, rows},
+    young::range,
+};
+
+use self::young::Young;
 
 /// The database refused a write. What was committed before is untouched; the partition must stop.
 #[derive(Debug, thiserror::Error)]
@@ -56,14 +65,18 @@ pub enum WriteError {
 
 /// The tables of one partition. There is one of it per partition and process; it is the only writer.
 ///
-/// Dropping it drops the batch that is not committed.
+/// Dropping it drops the batch that is not committed, and what is committed and not settled: the log has both.
 pub struct PartitionTables {
     database: Arc<Database>,
+    /// LSN of the last record whose rows are committed.
+    applied: Lsn,
     /// Rows of this batch; `None` is a deleted one.
     overlay: BTreeMap<Key, Option<Row>>,
+    young: Young,
     /// All committed rows of the resident kinds.
     resident: BTreeMap<Key, Row>,
     write_options: WriteOptions,
+    young_rows_max: usize,
     fault: Fault,
 }
 
@@ -71,7 +84,8 @@ pub struct PartitionTables {
 pub(crate) struct Database {
     pub(crate) db: Arc<DB>,
     path: PathBuf,
-    applied: AtomicU64,
+    /// LSN of the last record whose rows are written to it.
+    settled: AtomicU64,
     durable: AtomicU64,
 }
 
@@ -86,19 +100,26 @@ impl fmt::Debug for PartitionTables {
 }
 
 impl PartitionTables {
-    pub(crate) fn open(db: Arc<DB>, path: PathBuf, applied: Lsn, fault: Fault) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        db: Arc<DB>,
+        path: PathBuf,
+        applied: Lsn,
+        young_rows_max: usize,
+        fault: Fault,
+    ) -> Result<Self, OpenError> {
         let resident = read_resident(&db, &path)?;
         let mut write_options = WriteOptions::default();
         write_options.disable_wal(true);
         // Without a write-ahead log everything that is there at opening is in files.
-        let (durable, applied) = (AtomicU64::new(applied.0), AtomicU64::new(applied.0));
-        let database = Arc::new(Database { db, path, applied, durable });
-        Ok(Self { database, overlay: BTreeMap::new(), resident, write_options, fault })
+        let (durable, settled) = (AtomicU64::new(applied.0), AtomicU64::new(applied.0));
+        let database = Arc::new(Database { db, path, settled, durable });
+        let (overlay, young) = (BTreeMap::new(), Young::default());
+        Ok(Self { database, applied, overlay, young, resident, write_options, young_rows_max, fault })
     }
 
     /// LSN of the last record whose rows are committed.
     pub fn applied(&self) -> Lsn {
-        self.database.applied()
+        self.applied
     }
 
     /// LSN up to which the rows survive the end of the process.
@@ -107,13 +128,31 @@ impl PartitionTables {
     }
 
     /// Commits the rows of this batch as those of all records up to and including `applied`, which MUST NOT be less
-    /// than before. If it fails, nothing of the batch is committed and the batch is still there.
+    /// than before. Fails when it was time to settle, and that failed.
     pub fn commit(&mut self, applied: Lsn) -> Result<(), WriteError> {
-        assert!(applied >= self.applied(), "the applied LSN never goes back");
-        (self.fault)("storage.before-commit");
+        assert!(applied >= self.applied, "the applied LSN never goes back");
+        for (key, row) in std::mem::take(&mut self.overlay) {
+            if is_resident(&key) {
+                match row.clone() {
+                    Some(row) => drop(self.resident.insert(key.clone(), row)),
+                    None => drop(self.resident.remove(&key)),
+                }
+            }
+            self.young.commit(key, row);
+        }
+        self.applied = applied;
+        if self.young.is_full(self.young_rows_max) { self.settle() } else { Ok(()) }
+    }
+
+    /// Writes what is committed to the database: where all may read it, and where a flush finds it.
+    pub fn settle(&mut self) -> Result<(), WriteError> {
+        if self.database.settled() == self.applied {
+            return Ok(());
+        }
+        (self.fault)("storage.before-settle");
         let mut batch = WriteBatch::default();
         let mut value = Writer::default();
-        for (key, row) in &self.overlay {
+        for (key, row) in self.young.rows() {
             let key = key::encode(key);
             match row {
                 Some(row) => {
@@ -124,22 +163,16 @@ impl PartitionTables {
                 None => batch.delete(key),
             }
         }
-        batch.put(key::APPLIED, encode_applied(applied));
+        batch.put(key::APPLIED, encode_applied(self.applied));
         let written = self.database.db.write_opt(batch, &self.write_options);
         written.map_err(|source| WriteError::Commit {
             path: self.database.path.clone(),
-            applied,
+            applied: self.applied,
             source: source.into(),
         })?;
-        (self.fault)("storage.after-commit");
-        self.database.applied.store(applied.0, Ordering::Release);
-        for (key, row) in std::mem::take(&mut self.overlay) {
-            match row {
-                _ if !is_resident(&key) => {}
-                Some(row) => drop(self.resident.insert(key, row)),
-                None => drop(self.resident.remove(&key)),
-            }
-        }
+        (self.fault)("storage.after-settle");
+        self.database.settled.store(self.applied.0, Ordering::Release);
+        self.young.settled();
         Ok(())
     }
 
@@ -148,32 +181,23 @@ impl PartitionTables {
         self.overlay.clear();
     }
 
-    /// The committed rows as they are now. Holding it keeps their old versions on disk.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(&self.database.db, self.applied())
+    /// The committed rows as they are now, of those keys that `of` is true for. Holding it keeps their old versions on
+    /// disk.
+    pub fn snapshot(&self, of: impl Fn(&Key) -> bool) -> Snapshot {
+        let young = self.young.rows().filter(|(key, _)| of(key));
+        let young = young.map(|(key, row)| (key.clone(), row.clone())).collect();
+        Snapshot::new(&self.database.db, young, self.applied)
     }
 
-    /// As [`Flusher::flush`].
-    pub fn flush(&self) -> Result<Lsn, WriteError> {
-        self.database.flush()
+    /// As [`Flusher::flush`], with everything that is committed.
+    pub fn flush(&mut self) -> Result<Lsn, WriteError> {
+        self.flusher()?.flush()
     }
 
-    /// For a thread that flushes while this one goes on.
-    pub fn flusher(&self) -> Flusher {
-        Flusher { database: self.database.clone() }
-    }
-
-    /// Rows of this batch in `prefix` after `after`.
-    fn uncommitted<'a>(
-        &'a self,
-        prefix: &'a Prefix,
-        after: Option<&Key>,
-    ) -> impl Iterator<Item = (&'a Key, &'a Option<Row>)> {
-        let start = match (after, key::lowest(prefix)) {
-            (Some(after), lowest) if *after >= lowest => Bound::Excluded(after.clone()),
-            (_, lowest) => Bound::Included(lowest),
-        };
-        self.overlay.range((start, Bound::Unbounded)).take_while(|(key, _)| prefix.contains(key))
+    /// For a thread that flushes while this one goes on. What is committed by now is settled.
+    pub fn flusher(&mut self) -> Result<Flusher, WriteError> {
+        self.settle()?;
+        Ok(Flusher { database: self.database.clone() })
     }
 }
 
@@ -190,8 +214,8 @@ impl fmt::Debug for Flusher {
 }
 
 impl Flusher {
-    /// Writes everything that is committed to files and syncs them. Answers the durable LSN: that of the last record
-    /// whose rows were committed when the call began. Blocks for as long as the disk takes.
+    /// Writes everything that is settled to files and syncs them. Answers the durable LSN: that of the last record
+    /// whose rows were settled when the call began. Blocks for as long as the disk takes.
     pub fn flush(&self) -> Result<Lsn, WriteError> {
         self.database.flush()
     }
@@ -203,8 +227,8 @@ impl Flusher {
 }
 
 impl Database {
-    fn applied(&self) -> Lsn {
-        Lsn(self.applied.load(Ordering::Acquire))
+    fn settled(&self) -> Lsn {
+        Lsn(self.settled.load(Ordering::Acquire))
     }
 
     fn durable(&self) -> Lsn {
@@ -212,13 +236,13 @@ impl Database {
     }
 
     fn flush(&self) -> Result<Lsn, WriteError> {
-        // Read before the flush: a batch that is committed meanwhile may or may not be in it.
-        let applied = self.applied();
+        // Read before the flush: a batch that is settled meanwhile may or may not be in it.
+        let settled = self.settled();
         self.db
             .flush()
             .map_err(|source| WriteError::Flush { path: self.path.clone(), source: source.into() })?;
-        self.durable.fetch_max(applied.0, Ordering::AcqRel);
-        Ok(applied)
+        self.durable.fetch_max(settled.0, Ordering::AcqRel);
+        Ok(settled)
     }
 }
 
@@ -230,7 +254,17 @@ impl ReadTables for PartitionTables {
         if is_resident(key) {
             return Ok(self.resident.get(key).cloned());
         }
-        get_row(&*self.database.db, key)
+        if let Some(row) = self.young.get(key) {
+            return Ok(row.clone());
+        }
+        if self.young.is_absent(key) {
+            return Ok(None);
+        }
+        let row = get_row(&*self.database.db, key)?;
+        if row.is_none() {
+            self.young.learn_absent(key);
+        }
+        Ok(row)
     }
 
     fn scan(
@@ -239,39 +273,18 @@ impl ReadTables for PartitionTables {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<Vec<(Key, Row)>, TablesError> {
-        let mut committed = rows(&*self.database.db, prefix, after).peekable();
-        let mut uncommitted = self.uncommitted(prefix, after).peekable();
-        let mut found = Vec::new();
-        while found.len() < limit {
-            let next = match (committed.peek(), uncommitted.peek()) {
-                (None, None) => break,
-                (Some(Err(_)), _) => Side::Committed,
-                (Some(Ok((lower, _))), Some((upper, _))) if lower == *upper => Side::Both,
-                (Some(Ok((lower, _))), Some((upper, _))) if lower > *upper => Side::Uncommitted,
-                (Some(_), _) => Side::Committed,
-                (None, Some(_)) => Side::Uncommitted,
-            };
-            if matches!(next, Side::Committed | Side::Both) {
-                let row = committed.next().transpose()?;
-                found.extend(row.filter(|_| matches!(next, Side::Committed)));
-            }
-            if matches!(next, Side::Uncommitted | Side::Both)
-                && let Some((key, Some(row))) = uncommitted.next()
-            {
-                found.push((key.clone(), row.clone()));
-            }
+        let overlay = range(&self.overlay, prefix, after);
+        let upper = merge::upper(overlay, self.young.range(prefix, after));
+        if self.young.is_empty_below(prefix) {
+            let rows = upper.filter_map(|(key, row)| Some((key.clone(), row.clone()?)));
+            return Ok(rows.take(limit).collect());
         }
-        Ok(found)
+        let mut lower = rows(&*self.database.db, prefix, after).peekable();
+        if after.is_none() && lower.peek().is_none() {
+            self.young.learn_empty(prefix);
+        }
+        merge::scan(upper, lower, limit)
     }
-}
-
-/// Where a scan finds its next row.
-#[derive(Clone, Copy)]
-enum Side {
-    Committed,
-    Uncommitted,
-    /// A committed row that this batch replaces or deletes.
-    Both,
 }
 
 impl Tables for PartitionTables {
@@ -285,8 +298,15 @@ impl Tables for PartitionTables {
 
     /// Reads keys only, and each once: the batches of the default would step over those before, again and again.
     fn delete_all(&mut self, prefix: &Prefix) -> Result<(), TablesError> {
-        let mut keys = read::keys(&*self.database.db, prefix)?;
-        keys.extend(self.uncommitted(prefix, None).map(|(key, _)| key.clone()));
+        let mut keys = Vec::new();
+        if !self.young.is_empty_below(prefix) {
+            keys = read::keys(&*self.database.db, prefix)?;
+            if keys.is_empty() {
+                self.young.learn_empty(prefix);
+            }
+        }
+        keys.extend(self.young.range(prefix, None).map(|(key, _)| key.clone()));
+        keys.extend(range(&self.overlay, prefix, None).map(|(key, _)| key.clone()));
         for key in keys {
             self.delete(key);
         }
@@ -295,16 +315,18 @@ impl Tables for PartitionTables {
 }
 
 fn is_resident(key: &Key) -> bool {
-    matches!(key, Key::Meta | Key::Service(_) | Key::Deployment(_))
+    matches!(key, Key::Meta | Key::Registry | Key::Service(_) | Key::Deployment(_) | Key::Removal(_))
 }
 
 fn read_resident(db: &DB, path: &Path) -> Result<BTreeMap<Key, Row>, OpenError> {
     let mut resident = BTreeMap::new();
     let mut read = || {
-        if let Some(row) = get_row(db, &Key::Meta)? {
-            resident.insert(Key::Meta, row);
+        for key in [Key::Meta, Key::Registry] {
+            if let Some(row) = get_row(db, &key)? {
+                resident.insert(key, row);
+            }
         }
-        for prefix in [Prefix::Service, Prefix::Deployment] {
+        for prefix in [Prefix::Service, Prefix::Deployment, Prefix::Removal] {
             for row in rows(db, &prefix, None) {
                 let (key, row) = row?;
                 resident.insert(key, row);

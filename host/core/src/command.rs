@@ -281,3 +281,33 @@ impl From<AttemptError> for Failure {
         Self::new(500, error.message)
     }
 }
+
+impl Message {
+    /// About what it takes in a record.
+    pub fn size_bytes(&self) -> usize {
+        /// Ids, names and tags.
+        const FIXED: usize = 128;
+        /// Every service with its schemas: rare, and worth a delivery of its own.
+        const SCHEMA: usize = 1 << 20;
+        let outcome_bytes = |outcome: &Outcome| match outcome {
+            Ok(bytes) => bytes.len(),
+            Err(failure) => failure.message.len(),
+        };
+        let headers_bytes =
+            |headers: &Headers| headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        FIXED
+            + match self {
+                Self::Invoke(new) => new.input.len() + headers_bytes(&new.headers),
+                Self::Complete { value: Value::Success(bytes), .. } => bytes.len(),
+                Self::Complete { value: Value::Failure(failure), .. } => failure.message.len(),
+                Self::Complete { value: Value::Void, .. } => 0,
+                Self::ResolveAwakeable { outcome, .. } => outcome_bytes(outcome),
+                Self::SendSignal { name, outcome, .. } => name.len() + outcome_bytes(outcome),
+                Self::CancelCallee { .. }
+                | Self::KillCallee { .. }
+                | Self::Attach { .. }
+                | Self::Cancel { .. } => 0,
+                Self::Schema { .. } => SCHEMA,
+            }
+    }
+}

@@ -79,7 +79,7 @@ pub enum Row {
 }
 
 /// A set of rows that a scan yields, in the order of keys.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Prefix {
     /// Items of one journal by position.
     Journal(InvocationId),

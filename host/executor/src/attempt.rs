@@ -49,7 +49,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, slot: Slot, start: AttemptStart, host:
     let (id, token) = (start.id, start.token);
     let run = run(shared.clone(), slot, start, host.clone(), events);
     let counters = shared.clone();
-    let task = shared.runtime.spawn(async move {
+    let task = shared.place.spawn(async move {
         let mut ending = Ending { shared: counters, counter: None };
         let counter: PickCounter = match AssertUnwindSafe(run).catch_unwind().await {
             Ok(counter) => counter,
@@ -62,7 +62,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, slot: Slot, start: AttemptStart, host:
         };
         ending.counter = Some(counter);
     });
-    Running { events: sender, task: task.abort_handle() }
+    Running { events: sender, task }
 }
 
 type PickCounter = fn(&Shared) -> &Counter;

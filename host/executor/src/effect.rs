@@ -52,8 +52,8 @@ impl Drop for Running {
 pub(crate) fn spawn(shared: &Arc<Shared>, slot: Slot, start: EffectStart, host: Arc<dyn Host>) -> Running {
     shared.counters.effects_started.increment();
     let shared = shared.clone();
-    let runtime = shared.runtime.clone();
-    let task = runtime.spawn(async move {
+    let place = shared.place.clone();
+    let task = place.spawn(async move {
         let mut ending = Ending { shared: shared.clone(), completed: None };
         let timeout = Duration::from_millis(start.timeout.0);
         let run = AssertUnwindSafe(run(&shared, &start)).catch_unwind();
@@ -69,7 +69,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, slot: Slot, start: EffectStart, host: 
         ending.completed = Some(result.is_ok());
         host.propose(command(&start, result));
     });
-    Running(task.abort_handle())
+    Running(task)
 }
 
 /// Counts an effect when its task ends, by itself or by being dropped.

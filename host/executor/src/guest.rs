@@ -21,6 +21,7 @@ use crate::{
         SLICE_TICKS_MAX,
     },
     log::Lines,
+    place,
     verify::Ahead,
 };
 
@@ -131,6 +132,9 @@ impl Guest {
     /// Every 10 ms of computing.
     fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
         self.cpu.tick()?;
+        if self.cpu.computes() {
+            place::moves();
+        }
         if let Role::Handler(durable) = &mut self.role {
             durable.tick();
         }
@@ -143,13 +147,21 @@ impl Guest {
 pub(crate) struct Cpu {
     slice_ticks: u32,
     slice_ticks_max: u32,
+    /// Since it has last waited.
+    running_ticks: u32,
     running_since: Instant,
     abort_timeout: Duration,
 }
 
 impl Cpu {
     fn new(slice_ticks_max: u32, abort_timeout: Duration) -> Self {
-        Self { slice_ticks: 0, slice_ticks_max, running_since: Instant::now(), abort_timeout }
+        Self {
+            slice_ticks: 0,
+            slice_ticks_max,
+            running_ticks: 0,
+            running_since: Instant::now(),
+            abort_timeout,
+        }
     }
 
     /// A host call ends a slice.
@@ -160,10 +172,18 @@ impl Cpu {
     /// The guest has waited: its running time begins anew.
     pub fn waited(&mut self) {
         self.running_since = Instant::now();
+        self.running_ticks = 0;
+    }
+
+    /// Whether it has been running for a whole tick. The first one may come at once, or while the thread waits for a
+    /// processor.
+    fn computes(&self) -> bool {
+        1 < self.running_ticks
     }
 
     fn tick(&mut self) -> Result<(), Stop> {
         self.slice_ticks += 1;
+        self.running_ticks = self.running_ticks.saturating_add(1);
         if self.slice_ticks > self.slice_ticks_max {
             return Err(Stop::Slice { limit: EPOCH_TICK * self.slice_ticks_max });
         }

@@ -27,6 +27,7 @@ mod imports;
 mod in_flight;
 pub mod limits;
 mod log;
+mod place;
 mod random;
 mod runner;
 mod slots;

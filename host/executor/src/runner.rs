@@ -20,6 +20,7 @@ use crate::{
     engine::{self, PoolSize},
     http,
     limits::{INSTANCES_MAX, LINGER_DEFAULT, LINGER_OCCUPANCY_PERCENT, MEMORY_BYTES_CEILING, REPLAYS_MAX},
+    place::Place,
     slots::Slots,
     stats::{Counters, ExecutorStats},
     upload::{self, Checked, UploadError},
@@ -94,7 +95,7 @@ pub(crate) struct Shared {
     pub deployments: Deployments,
     pub counters: Arc<Counters>,
     pub config: ExecutorConfig,
-    pub runtime: Handle,
+    pub place: Arc<Place>,
     pub tls: Arc<ClientConfig>,
     attempts: Arc<Slots>,
     effects: Arc<Slots>,
@@ -103,7 +104,8 @@ pub(crate) struct Shared {
 }
 
 impl Executor {
-    /// Guests run on `runtime`, whose timers and I/O MUST be enabled. It should be one that nothing urgent runs on.
+    /// Guests that compute run on `runtime`; it should be one that nothing urgent runs on. Until then they run where
+    /// they are started. Timers and I/O of both MUST be enabled.
     pub fn new(config: ExecutorConfig, runtime: Handle) -> Result<Arc<Self>, ExecutorError> {
         let instances = config
             .attempts_max
@@ -135,7 +137,7 @@ impl Executor {
             engine,
             deployments,
             counters,
-            runtime,
+            place: Place::new(runtime),
             tls: http::tls().map_err(ExecutorError::Tls)?,
             attempts: Slots::new(Work::Attempt, config.attempts_max),
             effects: Slots::new(Work::Effect, config.effects_max),

@@ -164,8 +164,7 @@ pub(crate) async fn describe(
 ) -> Result<CheckedManifest, UploadError> {
     // Guest code runs where guests run, whoever asks.
     let (engine, pre, shared) = (shared.engine.clone(), loaded.pre.clone(), shared.clone());
-    let runtime = shared.runtime.clone();
-    let describing = runtime.spawn(async move {
+    let describing = shared.place.runtime().clone().spawn(async move {
         let _live = shared.live_instance();
         let mut store = Guest::store(&engine, memory_bytes_max, Lines::new(Source::Silent));
         store.set_hostcall_fuel(MANIFEST_BYTES_MAX);

@@ -208,7 +208,7 @@ impl Executor {
         let mut task = JoinSet::new();
         task.spawn_on(
             async move { run(&shared, &candidate, recorded, observer).await },
-            &self.shared.runtime,
+            self.shared.place.runtime(),
         );
         match task.join_next().await.expect("one task was spawned") {
             Ok(verdict) => verdict,

@@ -11,7 +11,6 @@ use relight_core::ids::PartitionId;
 use relight_core::limits::DELIVERY_MESSAGES_MAX;
 use relight_core::placement::Partitioning;
 use relight_core::tables::{Key, OutboxRange, Prefix, ReadTables, ReadTablesExt as _, Row, TablesError};
-use relight_core::value::{Headers, Outcome, Value};
 use tokio::time::Instant;
 
 use crate::limits::{
@@ -219,7 +218,7 @@ impl Lane {
         for (expected, (key, row)) in (self.sent + 1..).zip(rows) {
             match (&key, row) {
                 (Key::Outbox(_, sequence), Row::Outbox(message)) if *sequence == expected => {
-                    bytes += message_bytes(&message);
+                    bytes += message.size_bytes();
                     if !messages.is_empty() && DELIVERY_BYTES_MAX < bytes {
                         break;
                     }
@@ -234,32 +233,6 @@ impl Lane {
         }
         Ok(messages)
     }
-}
-
-/// About what a message takes in a record.
-fn message_bytes(message: &Message) -> usize {
-    const FIXED: usize = 128;
-    let outcome_bytes = |outcome: &Outcome| match outcome {
-        Ok(bytes) => bytes.len(),
-        Err(failure) => failure.message.len(),
-    };
-    let headers_bytes =
-        |headers: &Headers| headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-    FIXED
-        + match message {
-            Message::Invoke(new) => new.input.len() + headers_bytes(&new.headers),
-            Message::Complete { value: Value::Success(bytes), .. } => bytes.len(),
-            Message::Complete { value: Value::Failure(failure), .. } => failure.message.len(),
-            Message::Complete { value: Value::Void, .. } => 0,
-            Message::ResolveAwakeable { outcome, .. } => outcome_bytes(outcome),
-            Message::SendSignal { name, outcome, .. } => name.len() + outcome_bytes(outcome),
-            Message::CancelCallee { .. }
-            | Message::KillCallee { .. }
-            | Message::Attach { .. }
-            | Message::Cancel { .. } => 0,
-            // Rare, and never many: each travels alone.
-            Message::Schema { .. } => DELIVERY_BYTES_MAX,
-        }
 }
 
 #[cfg(test)]

@@ -150,8 +150,14 @@ impl Processor {
             // Its result does not matter any more; but it holds the tables open.
             let _ = flush.await;
         }
-        if let End::Fault(fault) = end {
-            (self.fault)(fault);
+        match end {
+            End::Fault(fault) => (self.fault)(fault),
+            End::Stopped => {
+                if let Err(error) = self.tables.settle() {
+                    // The log has it: the next start takes longer.
+                    tracing::warn!(partition = %self.partition.id, %error, "failed to settle the tables");
+                }
+            }
         }
     }
 
@@ -251,7 +257,7 @@ impl Processor {
             let started = leader.start_ready(&self.tables, &*self.runner);
             left = started.map_err(|error| self.tables_failed(error))?;
         }
-        self.flush_tables(now);
+        self.flush_tables(now)?;
         self.wake_at = match left {
             Left::More => Some(now),
             Left::Nothing => self.next_deadline(time, now),
@@ -338,13 +344,15 @@ impl Processor {
         Ok(())
     }
 
-    fn flush_tables(&mut self, now: Instant) {
+    fn flush_tables(&mut self, now: Instant) -> Result<(), End> {
         if self.retention.begin_flush(now) {
-            let (flusher, mailbox) = (self.tables.flusher(), self.mailbox.clone());
+            let flusher = self.tables.flusher().map_err(|error| self.write_failed(error))?;
+            let mailbox = self.mailbox.clone();
             self.flush = Some(tokio::task::spawn_blocking(move || {
                 mailbox.send(Event::Flushed(flusher.flush()));
             }));
         }
+        Ok(())
     }
 
     fn flushed(&mut self, result: Result<Lsn, WriteError>) -> Result<(), End> {

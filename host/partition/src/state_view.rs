@@ -16,22 +16,22 @@ use crate::schema::damaged;
 pub trait LeaderTables: ReadTables {
     type Snapshot: ReadTables + Send + Sync + 'static;
 
-    /// The rows as they are now, whatever is written later.
-    fn snapshot(&self) -> Self::Snapshot;
+    /// The rows of `of` as they are now, whatever is written later.
+    fn snapshot(&self, of: &Prefix) -> Self::Snapshot;
 }
 
 impl LeaderTables for PartitionTables {
     type Snapshot = Snapshot;
 
-    fn snapshot(&self) -> Snapshot {
-        PartitionTables::snapshot(self)
+    fn snapshot(&self, of: &Prefix) -> Snapshot {
+        PartitionTables::snapshot(self, |key| of.contains(key))
     }
 }
 
 impl LeaderTables for MemoryTables {
     type Snapshot = Self;
 
-    fn snapshot(&self) -> Self {
+    fn snapshot(&self, _: &Prefix) -> Self {
         self.clone()
     }
 }
@@ -46,7 +46,10 @@ pub fn view<T: LeaderTables>(
     };
     Ok(match copy(tables, &object)? {
         Some(copied) => Arc::new(copied),
-        None => Arc::new(Lazy { object, snapshot: tables.snapshot() }),
+        None => {
+            let snapshot = tables.snapshot(&Prefix::State(object.clone()));
+            Arc::new(Lazy { object, snapshot })
+        }
     })
 }
 

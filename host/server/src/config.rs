@@ -17,6 +17,7 @@ use relight_core::{
     schema::Options,
 };
 use relight_http::time::parse_duration;
+use relight_storage::StoreOptions;
 
 use crate::exit::{Failure, USAGE};
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub memory_bytes_max: u64,
     /// Policies where neither operator, handler nor service says anything.
     pub defaults: Options,
+    /// Committed rows of one partition that are kept back before they are written to its tables.
+    pub young_rows_max: usize,
     pub log_format: LogFormat,
     /// Directives of `tracing_subscriber::EnvFilter`.
     pub log_filter: String,
@@ -68,6 +71,7 @@ impl Default for Config {
             suspend_after: None,
             memory_bytes_max: MEMORY_MAX_DEFAULT,
             defaults: Options::default(),
+            young_rows_max: StoreOptions::default().young_rows_max,
             log_format: LogFormat::Human,
             log_filter: "info".to_owned(),
         }
@@ -88,7 +92,7 @@ const fn setting(
     Setting { section, key, set }
 }
 
-const SETTINGS: [Setting; 21] = [
+const SETTINGS: [Setting; 22] = [
     setting("node", "data-dir", |config, text| {
         config.data_dir = PathBuf::from(text);
         Ok(())
@@ -181,6 +185,10 @@ const SETTINGS: [Setting; 21] = [
             "fail" => OnExhausted::Fail,
             _ => return Err("`pause` or `fail`".to_owned()),
         };
+        Ok(())
+    }),
+    setting("tables", "young-rows-max", |config, text| {
+        config.young_rows_max = parse(text, "a number")?;
         Ok(())
     }),
     setting("log", "format", |config, text| {

@@ -1,4 +1,4 @@
-//! Ends the process at a named point of storage, for tests: `RELIGHT_FAULT=storage.after-commit:3:kill`.
+//! Ends the process at a named point of storage, for tests: `RELIGHT_FAULT=storage.after-settle:3:kill`.
 //!
 //! Points of the log are known to the log itself, under the same variable.
 
@@ -42,8 +42,8 @@ mod tests {
 
     #[test]
     fn plans_are_read() {
-        let plan = parse("storage.after-commit:3:kill").expect("a plan");
-        assert_eq!((plan.point.as_str(), plan.hits_left.into_inner()), ("storage.after-commit", 3));
+        let plan = parse("storage.after-settle:3:kill").expect("a plan");
+        assert_eq!((plan.point.as_str(), plan.hits_left.into_inner()), ("storage.after-settle", 3));
         for text in ["", "x", "x:0:kill", "x:1:tear", "x:y:kill"] {
             assert!(parse(text).is_none(), "{text}");
         }

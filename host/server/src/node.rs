@@ -103,7 +103,7 @@ async fn serve(
         Arc::new(Blobs::open(&data.components()).context("open the components")?.with_fault(fault::at));
     let executor = executor(config, data, &blobs, &clock, guests)?;
     let logs = log.groups().iter().map(|group| Arc::new(group.clone()) as Arc<dyn Log>).collect();
-    let node = start_processors(data, logs, &executor, &clock).await?;
+    let node = start_processors(data, config.young_rows_max, logs, &executor, &clock).await?;
     let partitions = node.partitions();
     partitions.leading().await.map_err(|error| anyhow!("no leader: {error}"))?;
 
@@ -153,11 +153,12 @@ fn executor(
 
 async fn start_processors(
     data: &DataDir,
+    young_rows_max: usize,
     logs: Vec<Arc<dyn Log>>,
     executor: &Arc<Executor>,
     clock: &Clock,
 ) -> Result<Node, Failure> {
-    let options = StoreOptions { fault: fault::at, ..StoreOptions::default() };
+    let options = StoreOptions { fault: fault::at, young_rows_max, ..StoreOptions::default() };
     let store = Store::open(&data.tables(), options).context("open the tables")?;
     let config = NodeConfig::new(Partitioning::new(data.partitions));
     let runner: Arc<Executor> = Arc::clone(executor);

@@ -271,7 +271,7 @@ impl Transport for SimTransport {
 impl LeaderTables for SimTables {
     type Snapshot = Self;
 
-    fn snapshot(&self) -> Self {
+    fn snapshot(&self, _: &Prefix) -> Self {
         self.clone()
     }
 }
@@ -308,7 +308,7 @@ impl ReadTables for Shown<'_> {
 impl LeaderTables for Shown<'_> {
     type Snapshot = SimTables;
 
-    fn snapshot(&self) -> SimTables {
+    fn snapshot(&self, _: &Prefix) -> SimTables {
         self.tables.clone()
     }
 }

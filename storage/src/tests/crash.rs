@@ -208,16 +208,16 @@ fn after_a_kill_the_rows_are_those_of_one_applied_lsn() {
 }
 
 #[test]
-fn a_crash_before_the_commit_keeps_the_batch_before() {
-    check_crash_in_commit(|at| assert_ne!(at, "storage.before-commit"), Lsn::ZERO);
+fn a_crash_before_rows_are_settled_keeps_those_before() {
+    check_crash_in_settle(|at| assert_ne!(at, "storage.before-settle"), Lsn::ZERO);
 }
 
 #[test]
-fn a_crash_after_the_commit_keeps_the_batch() {
-    check_crash_in_commit(|at| assert_ne!(at, "storage.after-commit"), Lsn(1));
+fn a_crash_after_rows_are_settled_keeps_them() {
+    check_crash_in_settle(|at| assert_ne!(at, "storage.after-settle"), Lsn(1));
 }
 
-fn check_crash_in_commit(fault: crate::Fault, applied: Lsn) {
+fn check_crash_in_settle(fault: crate::Fault, applied: Lsn) {
     let dir = TempDir::new().expect("temporary folder");
     let path = dir.path().to_owned();
     catch_unwind(move || {
@@ -225,7 +225,8 @@ fn check_crash_in_commit(fault: crate::Fault, applied: Lsn) {
             Store::open(&path, StoreOptions { fault, ..StoreOptions::default() }).expect("open store");
         let mut tables = store.partition(ID).expect("open");
         apply(&mut tables, Lsn(1), 0);
-        tables.commit(Lsn(1))
+        tables.commit(Lsn(1)).expect("nothing is written yet");
+        tables.settle()
     })
     .expect_err("the fault point panics");
     let tables = store(&dir).partition(ID).expect("reopen");

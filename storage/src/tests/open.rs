@@ -21,7 +21,7 @@ fn written(dir: &TempDir) -> std::path::PathBuf {
     tables.put(Key::Meta, Row::Meta(Meta { time: Timestamp(9), ..Meta::default() }));
     tables.commit(Lsn(5)).expect("commit");
     assert_eq!(tables.durable(), Lsn::ZERO);
-    assert_eq!(tables.flusher().flush().expect("flush"), Lsn(5));
+    assert_eq!(tables.flusher().expect("settle").flush().expect("flush"), Lsn(5));
     assert_eq!(tables.durable(), Lsn(5));
     store.path(ID)
 }

@@ -6,6 +6,7 @@ use relight_core::command::Caller;
 use relight_core::ids::{EntryIndex, InvocationId, Lsn, PartitionKey};
 use relight_core::tables::Tables as _;
 use relight_core::tables::memory::MemoryTables;
+use relight_core::value::Value;
 
 use super::*;
 

@@ -9,6 +9,8 @@ use crate::support::{Answer, Folder, Server, failure, stdout};
 
 /// Fewer start faster than the usual eight, and still send messages to each other.
 const PARTITIONS: (&str, &str) = ("RELIGHT_NODE__PARTITIONS", "2");
+/// Every batch is written to the tables, so that there are writes to die in.
+const YOUNG: (&str, &str) = ("RELIGHT_TABLES__YOUNG_ROWS_MAX", "0");
 
 impl Folder {
     /// Names of components that are stored.
@@ -161,7 +163,7 @@ async fn a_removal_that_is_cut_off_is_finished_by_a_repetition() {
     };
     let (mut occurrence, mut died) = (1, 0);
     loop {
-        let fault = |occurrence: usize| format!("storage.after-commit:{occurrence}:kill");
+        let fault = |occurrence: usize| format!("storage.after-settle:{occurrence}:kill");
         let case = Case::set_up(&folder, &format!("commit-{occurrence}")).await;
         let mut ended = case.cut_off(&folder, &fault(occurrence)).await;
         while ended == Ended::BeforeItServed {
@@ -213,7 +215,7 @@ impl Case {
     }
 
     async fn cut_off(&self, folder: &Folder, fault: &str) -> Ended {
-        let Ok(server) = folder.try_start_with(&[PARTITIONS, ("RELIGHT_FAULT", fault)]).await else {
+        let Ok(server) = folder.try_start_with(&[PARTITIONS, YOUNG, ("RELIGHT_FAULT", fault)]).await else {
             return Ended::BeforeItServed;
         };
         let url = format!("{}/deployments/{}?force=true", server.admin_url(), self.deployment);

@@ -64,13 +64,13 @@ async fn any_write_of_the_log_failed_after_it_reached_the_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kill_before_any_commit_of_tables() {
-    every_occurrence("storage.before-commit", "kill").await;
+async fn kill_before_any_write_of_tables() {
+    every_occurrence("storage.before-settle", "kill").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kill_after_any_commit_of_tables() {
-    every_occurrence("storage.after-commit", "kill").await;
+async fn kill_after_any_write_of_tables() {
+    every_occurrence("storage.after-settle", "kill").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,7 +138,12 @@ impl Iterator for Occurrences {
 
 fn environment(fault: Option<&str>) -> Environment {
     let partitions = ("RELIGHT_NODE__PARTITIONS", PARTITIONS.to_owned());
-    [Some(partitions), fault.map(|fault| (FAULT, fault.to_owned()))].into_iter().flatten().collect()
+    // Every batch is written, so that there are writes to die in.
+    let young = ("RELIGHT_TABLES__YOUNG_ROWS_MAX", "0".to_owned());
+    [Some(partitions), Some(young), fault.map(|fault| (FAULT, fault.to_owned()))]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Where a scenario starts.

@@ -54,6 +54,7 @@ async fn random_kills_lose_nothing_when_every_wait_suspends() {
         ("RELIGHT_EXECUTOR__SUSPEND_AFTER", "0".to_owned()),
         ("RELIGHT_EXECUTOR__ATTEMPTS_MAX", "3".to_owned()),
         ("RELIGHT_EXECUTOR__EFFECTS_MAX", "1".to_owned()),
+        ("RELIGHT_TABLES__YOUNG_ROWS_MAX", "16".to_owned()),
     ];
     survive_kills(Plan { environment, ..Plan::with_kills(8) }).await;
 }
