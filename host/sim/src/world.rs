@@ -47,6 +47,8 @@ pub struct World {
     pub oracle: Oracle,
     pub deployments: u128,
     pub big_jumps: u64,
+    /// The greatest reading of the wall clock before a jump.
+    pub wall_max: u64,
 }
 
 /// The process: the log's driver and the partitions.
@@ -83,6 +85,7 @@ impl World {
             oracle: Oracle::new(PARTITIONS),
             deployments: 0,
             big_jumps: 0,
+            wall_max: 0,
         }
     }
 
