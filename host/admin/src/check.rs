@@ -22,7 +22,7 @@ use crate::{
     Admin,
     codes::Code,
     config::Config,
-    deploy::{deployment, uploaded},
+    deploy::deployment,
     error::{Error, Result},
     record::RECORDS_MAX,
     types::{COMPATIBLE, CheckReport, CheckedInvocation, DIVERGES, FAILS, ReplayVerdict},
@@ -100,7 +100,7 @@ impl Admin {
         let _check = self.inner.checks.acquire().await.expect("the semaphore is never closed");
         let checked = {
             let _upload = self.inner.uploads.acquire().await.expect("the semaphore is never closed");
-            let component = uploaded(parts, body).await?;
+            let component = self.uploaded(parts, body).await?;
             self.inner.executor.check(component, config.memory_bytes_max).await?
         };
         let id = config.deployment_id(checked.digest);

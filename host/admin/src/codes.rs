@@ -16,6 +16,7 @@ pub enum Code {
     ShuttingDown,
     Internal,
     RequestExpired,
+    HeadersTooLarge,
     BadConfiguration,
     UnknownDeployment,
     KindChanged,
@@ -43,7 +44,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [(Self, &'static str); 35] = [
+    pub const ALL: [(Self, &'static str); 36] = [
         (Self::BadRequest, "RL0001"),
         (Self::NoSuchPath, "RL0002"),
         (Self::WrongMethod, "RL0003"),
@@ -55,6 +56,7 @@ impl Code {
         (Self::ShuttingDown, "RL0009"),
         (Self::Internal, "RL0010"),
         (Self::RequestExpired, "RL0011"),
+        (Self::HeadersTooLarge, "RL0012"),
         (Self::BadConfiguration, "RL0201"),
         (Self::UnknownDeployment, "RL0202"),
         (Self::KindChanged, "RL0203"),

@@ -10,8 +10,7 @@ use hyper::{StatusCode, body::Incoming, http::request::Parts};
 use relight_core::{
     Answer, Command, Deployment, DeploymentId, Revision, Service, Timestamp, ids::Lsn, schema::Options,
 };
-use relight_executor::{Checked, UploadError, limits::COMPONENT_BYTES_MAX};
-use relight_http::body::{BodyError, BodyLimits, collect};
+use relight_executor::{Checked, UploadError};
 use relight_partition::Schema;
 
 use crate::{
@@ -40,7 +39,7 @@ impl Admin {
     pub(crate) async fn deploy(&self, parts: &Parts, body: Incoming) -> Result<(StatusCode, DeployResponse)> {
         let config = Config::parse(parts.uri.query())?;
         let _upload = self.inner.uploads.acquire().await.expect("the semaphore is never closed");
-        let component = uploaded(parts, body).await?;
+        let component = self.uploaded(parts, body).await?;
         let checked = self.inner.executor.check(component.clone(), config.memory_bytes_max).await?;
         // From here one upload at a time: what it is compared with must not change under it.
         let _turn = self.inner.deploying.lock().await;
@@ -73,6 +72,15 @@ impl Admin {
         Ok((status, response(id, &checked, shown, changes)))
     }
 
+    /// The component in the body of a request.
+    pub(crate) async fn uploaded(&self, parts: &Parts, body: Incoming) -> Result<Bytes> {
+        let bytes_max = self.inner.options.component_bytes_max;
+        self.body(parts, body, bytes_max).await.map_err(|error| match error.status {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(bytes_max),
+            _ => error,
+        })
+    }
+
     /// Stores the bytes, then proposes the deployment.
     async fn activate(
         &self,
@@ -98,15 +106,6 @@ impl Admin {
             }
             other => Err(Error::internal(format!("a deployment was answered with {other:?}"))),
         }
-    }
-}
-
-/// The component in the body of a request.
-pub(crate) async fn uploaded(parts: &Parts, body: Incoming) -> Result<Bytes> {
-    match collect(body, &parts.headers, BodyLimits::bytes(COMPONENT_BYTES_MAX)).await {
-        Ok(component) => Ok(component),
-        Err(BodyError::TooLarge { max }) => Err(too_large(max)),
-        Err(error) => Err(error.into()),
     }
 }
 

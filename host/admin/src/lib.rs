@@ -37,10 +37,16 @@ mod verbs;
 
 use std::{fmt, sync::Arc};
 
-use hyper::{StatusCode, header::HeaderValue};
+use bytes::Bytes;
+use hyper::{StatusCode, body::Incoming, header::HeaderValue, http::request::Parts};
 use relight_core::{Deployment, DeploymentId, Service, Timestamp};
 use relight_executor::Executor;
-use relight_http::{Handler, Request, Response, respond};
+use relight_http::{
+    Handler, Request, Response,
+    body::{BodyLimits, BodyRate, collect},
+    respond,
+    serve::header_bytes,
+};
 use relight_partition::{Clock, Partitions, Role, Schema};
 use relight_storage::blobs::Blobs;
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -59,6 +65,27 @@ use crate::{
     verbs::Choice,
 };
 
+/// Bounds of requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// An uploaded component; at most [`relight_executor::limits::COMPONENT_BYTES_MAX`].
+    pub component_bytes_max: usize,
+    /// Headers of a request, names and values together.
+    pub header_bytes_max: usize,
+    /// Of every body.
+    pub body_rate: BodyRate,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            component_bytes_max: relight_executor::limits::COMPONENT_BYTES_MAX,
+            header_bytes_max: relight_http::serve::HEADER_BYTES_MAX as usize,
+            body_rate: BodyRate::DEFAULT,
+        }
+    }
+}
+
 /// What admin is made of.
 #[derive(Clone)]
 pub struct AdminParts {
@@ -71,6 +98,7 @@ pub struct AdminParts {
     /// WIT text of a component.
     pub wit_text: fn(&[u8]) -> std::result::Result<String, String>,
     pub version: &'static str,
+    pub options: Options,
 }
 
 /// The admin API of one node; give it to [`relight_http::serve`].
@@ -88,6 +116,7 @@ struct Inner {
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
     wit_text: fn(&[u8]) -> std::result::Result<String, String>,
     version: &'static str,
+    options: Options,
     uploads: Semaphore,
     checks: Semaphore,
     /// Journals in memory.
@@ -110,7 +139,7 @@ impl fmt::Debug for Admin {
 
 impl Admin {
     pub fn new(parts: AdminParts) -> Self {
-        let AdminParts { partitions, executor, blobs, clock, metrics, wit_text, version } = parts;
+        let AdminParts { partitions, executor, blobs, clock, metrics, wit_text, version, options } = parts;
         let inner = Inner {
             schema: partitions.schema(),
             partitions,
@@ -120,6 +149,7 @@ impl Admin {
             metrics,
             wit_text,
             version,
+            options,
             uploads: Semaphore::new(UPLOADS_MAX),
             checks: Semaphore::new(CHECKS_MAX),
             records: Arc::new(Semaphore::new(RECORDS_MAX)),
@@ -136,8 +166,24 @@ impl Admin {
         (self.inner.clock)()
     }
 
+    fn check_headers(&self, parts: &Parts) -> Result<()> {
+        let bytes_max = self.inner.options.header_bytes_max;
+        if header_bytes(&parts.headers) <= bytes_max {
+            return Ok(());
+        }
+        let message = format!("the headers are larger than {bytes_max} bytes");
+        Err(Error::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Code::HeadersTooLarge, message))
+    }
+
+    /// The body of a request, whole.
+    async fn body(&self, parts: &Parts, body: Incoming, bytes_max: usize) -> Result<Bytes> {
+        let limits = BodyLimits { bytes_max, rate: self.inner.options.body_rate };
+        Ok(collect(body, &parts.headers, limits).await?)
+    }
+
     async fn answer(&self, request: Request) -> Result<Response> {
         let (parts, body) = request.into_parts();
+        self.check_headers(&parts)?;
         let query = parts.uri.query();
         let ok = StatusCode::OK;
         Ok(match route(&parts.method, parts.uri.path())? {
@@ -218,7 +264,7 @@ impl Admin {
         found.ok_or_else(|| Error::not_found(Code::UnknownHandler, message()))
     }
 
-    async fn component(&self, id: DeploymentId) -> Result<bytes::Bytes> {
+    async fn component(&self, id: DeploymentId) -> Result<Bytes> {
         let digest = self.find_deployment(id)?.digest;
         let blobs = Arc::clone(&self.inner.blobs);
         let read = tokio::task::spawn_blocking(move || blobs.read(digest)).await;

@@ -10,10 +10,7 @@ use relight_core::{
     schema::Options,
     tables::{Key, Prefix, ReadTables, Row, TablesError},
 };
-use relight_http::{
-    body::{BodyLimits, collect},
-    path::parameters,
-};
+use relight_http::path::parameters;
 
 use crate::{
     Admin,
@@ -125,7 +122,7 @@ impl Admin {
         parts: &Parts,
         body: Incoming,
     ) -> Result<ServiceMetadata> {
-        let body = collect(body, &parts.headers, BodyLimits::bytes(PATCH_BYTES_MAX)).await?;
+        let body = self.body(parts, body, PATCH_BYTES_MAX).await?;
         let _turn = self.inner.deploying.lock().await;
         let service = self.service(name)?;
         let patch = patch::parse(&body, service.kind, &service.common_policies(&self.schema().defaults))?;

@@ -9,10 +9,7 @@ use relight_core::{
     command::{Purge, RestartOn},
     tables::ReadTablesExt as _,
 };
-use relight_http::{
-    body::{BodyLimits, collect},
-    path::parameters,
-};
+use relight_http::path::parameters;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -156,7 +153,7 @@ impl Admin {
         if let On::Deployment(deployment) = choice.on {
             self.find_deployment(deployment)?;
         }
-        let body = collect(body, &parts.headers, BodyLimits::bytes(BATCH_BYTES_MAX)).await?;
+        let body = self.body(parts, body, BATCH_BYTES_MAX).await?;
         let Selected { ids, next } = self.selected(verb, parse(&body)?).await?;
         let mut finished = Vec::with_capacity(ids.len());
         let mut ids = ids.into_iter().enumerate();

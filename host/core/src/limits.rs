@@ -10,6 +10,9 @@ pub const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 pub const ENTRY_BYTES_MAX: usize = 10 << 20;
 pub const STATE_VALUE_BYTES_MAX: usize = 1 << 20;
 pub const STATE_KEY_BYTES_MAX: usize = 1 << 10;
+/// Names of operations, signals and promises, idempotency keys, keys of objects and workflows: the same for handlers and
+/// at the doors, so that whatever is called from outside can be called by a handler.
+pub const NAME_BYTES_MAX: usize = 1 << 10;
 /// Longest chain of calls, each waiting for the next; also bounds the list of ancestors that a call carries.
 pub const CALL_DEPTH_MAX: usize = 64;
 /// Callers that wait for one invocation, or for one promise.

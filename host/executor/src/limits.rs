@@ -36,8 +36,6 @@ pub const RANDOM_BYTES_MAX: u32 = 65_536;
 pub const WAIT_HANDLES_MAX: usize = relight_core::limits::JOURNAL_ENTRIES_MAX as usize;
 /// Headers of a call or send, names and values together.
 pub const HEADER_BYTES_MAX: usize = 16 << 10;
-/// Names: idempotency keys, object keys, operation names.
-pub const NAME_BYTES_MAX: usize = 1 << 10;
 
 /// How often a running guest is looked at: it yields to others, its budgets are checked, old entries are flushed.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);

@@ -7,19 +7,30 @@ use http_body_util::BodyExt as _;
 use hyper::{body::Body, header::HeaderMap};
 use tokio::time::{Instant, timeout_at};
 
-#[derive(Clone, Copy, Debug)]
-pub struct BodyLimits {
-    pub bytes_max: usize,
-    /// Time in which a body may come as slowly as it likes.
+/// How slowly a body may come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BodyRate {
+    /// Time in which it may come as slowly as it likes.
     pub grace: Duration,
-    /// What must have come on average after that.
+    /// What must have come on average after that; above zero.
     pub bytes_per_second_min: u32,
 }
 
+impl BodyRate {
+    /// 1 KiB/s or more after 10 s.
+    pub const DEFAULT: Self = Self { grace: Duration::from_secs(10), bytes_per_second_min: 1 << 10 };
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BodyLimits {
+    pub bytes_max: usize,
+    pub rate: BodyRate,
+}
+
 impl BodyLimits {
-    /// At most `bytes_max` bytes, at 1 KiB/s or more after 10 s.
+    /// At most `bytes_max` bytes, at the default rate.
     pub const fn bytes(bytes_max: usize) -> Self {
-        Self { bytes_max, grace: Duration::from_secs(10), bytes_per_second_min: 1 << 10 }
+        Self { bytes_max, rate: BodyRate::DEFAULT }
     }
 }
 
@@ -57,8 +68,9 @@ where
     let started = Instant::now();
     let mut pieces = Pieces::default();
     loop {
-        let earned = Duration::from_secs_f64(pieces.len() as f64 / f64::from(limits.bytes_per_second_min));
-        let frame = match timeout_at(started + limits.grace + earned, body.frame()).await {
+        let earned =
+            Duration::from_secs_f64(pieces.len() as f64 / f64::from(limits.rate.bytes_per_second_min));
+        let frame = match timeout_at(started + limits.rate.grace + earned, body.frame()).await {
             Err(_) => return Err(BodyError::TooSlow),
             Ok(None) => return Ok(pieces.join()),
             Ok(Some(Err(error))) => return Err(BodyError::Broken(error)),

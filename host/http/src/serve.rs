@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
-use hyper::service::service_fn;
+use hyper::{HeaderMap, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -27,7 +27,7 @@ pub trait Handler: Clone + Send + Sync + 'static {
 }
 
 /// Bounds of one listener.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Connections at once; further ones wait in the backlog of the socket.
     pub connections_max: usize,
@@ -37,7 +37,8 @@ pub struct Limits {
     pub idle: Duration,
     /// A response of which the client takes nothing.
     pub write_stall: Duration,
-    /// All headers of a request, names and values.
+    /// All headers of a request, names and values. Enforced here for HTTP/2; for HTTP/1 a handler asks [`header_bytes`],
+    /// because only it knows how its errors look.
     pub header_bytes_max: u32,
 }
 
@@ -55,6 +56,11 @@ impl Default for Limits {
 
 /// Headers of one request: more than any honest client sends, little enough to keep one per invocation.
 pub const HEADER_BYTES_MAX: u32 = 16 << 10;
+/// Names and values of all headers together.
+pub fn header_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
 /// Read buffer of an HTTP/1 connection: holds the largest head and keeps large bodies in few pieces.
 const HTTP1_BUFFER_BYTES_MAX: usize = 128 << 10;
 /// Requests at once on one HTTP/2 connection.
@@ -105,8 +111,8 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // hyper counts the idle time before a head as part of it; `Activity` bounds the head itself.
-        .header_read_timeout(limits.idle)
+        // hyper counts the idle time before a head as part of it; `Activity` bounds each of the two by itself.
+        .header_read_timeout(limits.idle + limits.header_read)
         .max_buf_size(HTTP1_BUFFER_BYTES_MAX)
         .half_close(false);
     builder

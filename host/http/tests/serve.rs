@@ -10,7 +10,7 @@ use hyper::StatusCode;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use relight_http::{
     Handler, Limits, Request, Response, ShutdownTrigger,
-    body::{BodyError, BodyLimits, collect},
+    body::{BodyError, BodyLimits, BodyRate, collect},
     respond, serve, shutdown,
 };
 use tokio::{
@@ -21,7 +21,8 @@ use tokio::{
 };
 
 const SHORT: Duration = Duration::from_millis(200);
-const BODY: BodyLimits = BodyLimits { bytes_max: 1000, grace: SHORT, bytes_per_second_min: 1 << 20 };
+const BODY: BodyLimits =
+    BodyLimits { bytes_max: 1000, rate: BodyRate { grace: SHORT, bytes_per_second_min: 1 << 20 } };
 
 /// `/echo` answers with the body; `/wait` says that it has started and answers when it is told to.
 #[derive(Clone, Default)]

@@ -51,7 +51,7 @@ impl Ingress {
                 handler.name, service.name
             )));
         }
-        let headers = request::headers(&parts.headers)?;
+        let headers = request::headers(&parts.headers);
         if !body.is_end_stream() {
             request::check_content_type(handler, &parts.headers)?;
         }

@@ -36,9 +36,11 @@ use crate::{
     stats::{Counters, Label},
 };
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
     pub body: BodyLimits,
+    /// Headers of a request, names and values together.
+    pub header_bytes_max: usize,
     /// Requests in flight, those that wait for a result included; further ones are answered with 429.
     pub requests_max: usize,
     /// For how long a door repeats a command whose fate is unknown. Far below the time for which `apply` remembers
@@ -50,6 +52,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             body: BodyLimits::bytes(relight_core::limits::ENTRY_BYTES_MAX),
+            header_bytes_max: relight_http::serve::HEADER_BYTES_MAX as usize,
             requests_max: 20_000,
             retry_max: Duration::from_secs(15),
         }
@@ -132,6 +135,9 @@ impl Ingress {
         if self.inner.shutdown.is_started() {
             let message = "the server is shutting down; nothing was accepted, it is safe to retry".to_owned();
             return (label, Err(Rejection::Unavailable { message, id: None }));
+        }
+        if let Err(rejection) = request::check_headers(&parts.headers, self.inner.options.header_bytes_max) {
+            return (label, Err(rejection));
         }
         let Ok(_permit) = self.inner.requests.try_acquire() else {
             return (label, Err(Rejection::TooManyRequests));

@@ -6,9 +6,9 @@ use hyper::{
     http::request::Parts,
 };
 use relight_core::{Handler, Headers, schema::PayloadDef};
-use relight_http::{body::BodyError, serve::HEADER_BYTES_MAX};
+use relight_http::{body::BodyError, serve::header_bytes};
 
-use crate::reply::Rejection;
+use crate::{reply::Rejection, route::bounded};
 
 /// Who sends a request. The only place that decides it, so that authentication has one place to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,12 +29,12 @@ const HOP_BY_HOP: [&str; 8] =
 /// Secrets do not go into a journal; headers that start with `proxy-` neither.
 const SECRET: [&str; 2] = ["authorization", "cookie"];
 
+pub(crate) fn check_headers(headers: &HeaderMap, bytes_max: usize) -> Result<(), Rejection> {
+    if header_bytes(headers) <= bytes_max { Ok(()) } else { Err(Rejection::HeadersTooLarge { bytes_max }) }
+}
+
 /// The headers that reach the handler and are stored.
-pub(crate) fn headers(headers: &HeaderMap) -> Result<Headers, Rejection> {
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if bytes > HEADER_BYTES_MAX as usize {
-        return Err(Rejection::HeadersTooLarge { bytes_max: HEADER_BYTES_MAX as usize });
-    }
+pub(crate) fn headers(headers: &HeaderMap) -> Headers {
     // Names that the client itself declares to belong to the connection.
     let connection = |name: &str| {
         let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
@@ -50,7 +50,7 @@ pub(crate) fn headers(headers: &HeaderMap) -> Result<Headers, Rejection> {
         let value = std::str::from_utf8(value.as_bytes()).ok()?;
         (!dropped).then(|| (name.to_owned(), value.to_owned()))
     });
-    Ok(kept.collect())
+    kept.collect()
 }
 
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Rejection> {
@@ -61,7 +61,10 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Rejec
     }
     match value.to_str() {
         Ok("") => Err(Rejection::Bad("the `idempotency-key` is empty".to_owned())),
-        Ok(key) => Ok(Some(key)),
+        Ok(key) => {
+            bounded("idempotency key", key)?;
+            Ok(Some(key))
+        }
         Err(_) => Err(Rejection::Bad("the `idempotency-key` must be visible ASCII".to_owned())),
     }
 }
@@ -120,8 +123,10 @@ impl From<BodyError> for Rejection {
 #[cfg(test)]
 mod tests {
     use hyper::header::HeaderValue;
+    use relight_core::limits::NAME_BYTES_MAX;
 
     use super::*;
+    use crate::route::RouteError;
 
     fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs
@@ -147,15 +152,15 @@ mod tests {
             ("x-name", "é"),
         ]));
         let expected = [("content-type", "text/plain"), ("traceparent", "00-1"), ("x-name", "é")];
-        assert_eq!(kept, Ok(expected.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()));
+        assert_eq!(kept, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 
     #[test]
     fn large_headers_are_refused() {
-        let large = "x".repeat(HEADER_BYTES_MAX as usize);
-        let expected = Rejection::HeadersTooLarge { bytes_max: HEADER_BYTES_MAX as usize };
-        assert_eq!(headers(&map(&[("x-a", &large)])), Err(expected));
-        assert!(headers(&map(&[("x-a", &large[3..])])).is_ok());
+        let large = "x".repeat(100);
+        let expected = Rejection::HeadersTooLarge { bytes_max: 100 };
+        assert_eq!(check_headers(&map(&[("x-a", &large)]), 100), Err(expected));
+        assert_eq!(check_headers(&map(&[("x-a", &large[3..])]), 100), Ok(()));
     }
 
     #[test]
@@ -164,6 +169,11 @@ mod tests {
         assert_eq!(idempotency_key(&map(&[("idempotency-key", "a b")])), Ok(Some("a b")));
         assert!(idempotency_key(&map(&[("idempotency-key", "")])).is_err());
         assert!(idempotency_key(&map(&[("idempotency-key", "é")])).is_err());
+        let long = "k".repeat(NAME_BYTES_MAX + 1);
+        assert!(idempotency_key(&map(&[("idempotency-key", &long[1..])])).is_ok());
+        let expected =
+            Rejection::Route(RouteError::Bad("the idempotency key is longer than 1024 bytes".to_owned()));
+        assert_eq!(idempotency_key(&map(&[("idempotency-key", &long)])), Err(expected));
         let mut two = map(&[("idempotency-key", "a")]);
         two.append(IDEMPOTENCY_KEY, HeaderValue::from_static("b"));
         assert!(idempotency_key(&two).is_err());

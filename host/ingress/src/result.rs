@@ -14,7 +14,7 @@ use crate::{
     Ingress,
     door::Repeat,
     reply::{Rejection, Reply},
-    route::{ByBody, Reference, Wait},
+    route::{ByBody, Reference, Wait, bounded},
 };
 
 /// The JSON body that names an invocation.
@@ -140,9 +140,12 @@ fn parse(body: &[u8]) -> Result<Reference<'static>, Rejection> {
             Ok(Reference::Id(id))
         }
         TargetBody::Workflow { workflow_name, workflow_key } => {
+            bounded("workflowKey", &workflow_key)?;
             Ok(Reference::Workflow { service: workflow_name.into(), key: workflow_key.into() })
         }
         TargetBody::IdempotentInvocation { service, key, handler, idempotency_key } => {
+            bounded("key", key.as_deref().unwrap_or_default())?;
+            bounded("idempotencyKey", &idempotency_key)?;
             Ok(Reference::Idempotent {
                 service: service.into(),
                 key: key.map(Into::into),
@@ -155,9 +158,11 @@ fn parse(body: &[u8]) -> Result<Reference<'static>, Rejection> {
 
 #[cfg(test)]
 mod tests {
-    use relight_core::ids::PartitionKey;
+    use relight_core::{ids::PartitionKey, limits::NAME_BYTES_MAX};
+    use serde_json::json;
 
     use super::*;
+    use crate::route::RouteError;
 
     #[test]
     fn targets_are_read_from_json() {
@@ -191,5 +196,28 @@ mod tests {
             let Err(Rejection::Bad(message)) = parse(body.as_bytes()) else { panic!("{body} is accepted") };
             assert!(message.contains(words), "{message}");
         }
+    }
+
+    #[test]
+    fn names_in_bodies_are_bounded() {
+        let long = "k".repeat(NAME_BYTES_MAX + 1);
+        let short = &long[1..];
+        for (body, what) in [
+            (json!({"target": "workflow", "workflowName": "W", "workflowKey": long}), "workflowKey"),
+            (idempotent(&long, short), "key"),
+            (idempotent(short, &long), "idempotencyKey"),
+        ] {
+            let expected = format!("the {what} is longer than {NAME_BYTES_MAX} bytes");
+            let expected = Rejection::Route(RouteError::Bad(expected));
+            assert_eq!(parse(body.to_string().as_bytes()), Err(expected));
+        }
+        assert!(parse(idempotent(short, short).to_string().as_bytes()).is_ok());
+    }
+
+    fn idempotent(key: &str, idempotency_key: &str) -> serde_json::Value {
+        json!({
+            "target": "idempotentInvocation", "service": "S", "handler": "h",
+            "key": key, "idempotencyKey": idempotency_key
+        })
     }
 }

@@ -5,7 +5,7 @@
 use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use hyper::Method;
-use relight_core::{AwakeableId, InvocationId, ParseIdError, ServiceKind};
+use relight_core::{AwakeableId, InvocationId, ParseIdError, ServiceKind, limits::NAME_BYTES_MAX};
 use relight_http::{
     path::{Segments, decode, parameters},
     time::parse_duration,
@@ -101,10 +101,8 @@ pub enum RouteError {
     Bad(String),
 }
 
-/// Longest path with its query; a key or an idempotency key may fill it.
+/// Longest path with its query: three names, each byte of them encoded, leave room.
 const PATH_BYTES_MAX: usize = 16 << 10;
-/// Names of signals and promises: no handler can wait for a longer one.
-const NAME_BYTES_MAX: usize = 1 << 10;
 
 /// Whether the answer carries `x-restate-` headers beside ours: on all paths but those under `/relight/`.
 pub fn answers_both(path: &str) -> bool {
@@ -170,7 +168,7 @@ fn resolve<'p>(
         }
         ("signals", &[to, name]) => {
             post(method)?;
-            Ok(Route::Signal { to: id_of(to)?, name: name_of("signal", name)?, resolution })
+            Ok(Route::Signal { to: id_of(to)?, name: name_of("name of the signal", name)?, resolution })
         }
         ("promises", &[workflow, key, name]) => {
             post(method)?;
@@ -183,19 +181,30 @@ fn resolve<'p>(
                 }
                 None => return Err(RouteError::UnknownService(workflow.into_owned())),
             }
-            Ok(Route::Promise { workflow, key: text(key)?, name: name_of("promise", name)?, resolution })
+            Ok(Route::Promise {
+                workflow,
+                key: name_of("key", key)?,
+                name: name_of("name of the promise", name)?,
+                resolution,
+            })
         }
         _ => Err(RouteError::NotFound),
     }
 }
 
-/// The name of a signal or a promise.
+/// A segment that a caller makes up; `what` names it.
 fn name_of<'p>(what: &str, segment: &'p str) -> Result<Cow<'p, str>, RouteError> {
     let name = text(segment)?;
-    if NAME_BYTES_MAX < name.len() {
-        return Err(RouteError::Bad(format!("the name of the {what} is longer than {NAME_BYTES_MAX} bytes")));
-    }
+    bounded(what, &name)?;
     Ok(name)
+}
+
+pub(crate) fn bounded(what: &str, name: &str) -> Result<(), RouteError> {
+    if name.len() <= NAME_BYTES_MAX {
+        Ok(())
+    } else {
+        Err(RouteError::Bad(format!("the {what} is longer than {NAME_BYTES_MAX} bytes")))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -219,7 +228,7 @@ fn invoke<'p>(
     let keyed = kind != ServiceKind::Service;
     let (key, handler, suffix) = match *rest {
         [handler, ref suffix @ ..] if !keyed => (None, handler, suffix),
-        [key, handler, ref suffix @ ..] if keyed => (Some(text(key)?), handler, suffix),
+        [key, handler, ref suffix @ ..] if keyed => (Some(name_of("key", key)?), handler, suffix),
         _ => return Err(bad_target(&service, kind)),
     };
     let sends = match (form, suffix) {
@@ -277,14 +286,14 @@ fn older<'p>(segments: &[&'p str]) -> Result<Reference<'p>, RouteError> {
     };
     Ok(Reference::Idempotent {
         service: text(service)?,
-        key: key.map(text).transpose()?,
+        key: key.map(|key| name_of("key", key)).transpose()?,
         handler: text(handler)?,
-        idempotency_key: text(idempotency_key)?,
+        idempotency_key: name_of("idempotency key", idempotency_key)?,
     })
 }
 
 fn workflow<'p>(name: &'p str, key: &'p str) -> Result<Reference<'p>, RouteError> {
-    Ok(Reference::Workflow { service: text(name)?, key: text(key)? })
+    Ok(Reference::Workflow { service: text(name)?, key: name_of("key", key)? })
 }
 
 fn invocation_id(segment: &str) -> Result<Reference<'static>, RouteError> {

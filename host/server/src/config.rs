@@ -1,24 +1,22 @@
 //! Configuration: defaults, then `relight.toml`, then `RELIGHT_SECTION__KEY` variables, then flags; the last one wins.
 //!
-//! Every setting is one line of [`SETTINGS`], whatever it comes from.
+//! Here is where settings come from; each setting by itself is in `config/settings.rs`.
+
+mod settings;
 
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    str::FromStr,
     time::Duration,
 };
 
 use relight_cli::ServerFlags;
-use relight_core::{
-    DurationMs,
-    retry::{OnExhausted, RetryPolicy},
-    schema::Options,
-};
-use relight_http::time::parse_duration;
+use relight_core::{retry::RetryPolicy, schema::Options};
+use relight_http::Limits;
 use relight_storage::StoreOptions;
 
+use self::settings::{SETTINGS, Setting};
 use crate::exit::{Failure, USAGE};
 
 /// Partitions of a new data folder. More than one node of today needs, so that a cluster can spread them later.
@@ -43,6 +41,12 @@ pub struct Config {
     /// `None`: adaptive.
     pub suspend_after: Option<Duration>,
     pub memory_bytes_max: u64,
+    /// Of both doors.
+    pub connections: Limits,
+    /// Of the ingress.
+    pub requests: relight_ingress::Options,
+    /// Of admin.
+    pub uploads: relight_admin::Options,
     /// Policies where neither operator, handler nor service says anything.
     pub defaults: Options,
     /// Committed rows of one partition that are kept back before they are written to its tables.
@@ -70,164 +74,15 @@ impl Default for Config {
             effects_max: EFFECTS_MAX_DEFAULT,
             suspend_after: None,
             memory_bytes_max: MEMORY_MAX_DEFAULT,
+            connections: Limits::default(),
+            requests: relight_ingress::Options::default(),
+            uploads: relight_admin::Options::default(),
             defaults: Options::default(),
             young_rows_max: StoreOptions::default().young_rows_max,
             log_format: LogFormat::Human,
             log_filter: "info".to_owned(),
         }
     }
-}
-
-struct Setting {
-    section: &'static str,
-    key: &'static str,
-    set: fn(&mut Config, &str) -> Result<(), String>,
-}
-
-const fn setting(
-    section: &'static str,
-    key: &'static str,
-    set: fn(&mut Config, &str) -> Result<(), String>,
-) -> Setting {
-    Setting { section, key, set }
-}
-
-const SETTINGS: [Setting; 22] = [
-    setting("node", "data-dir", |config, text| {
-        config.data_dir = PathBuf::from(text);
-        Ok(())
-    }),
-    setting("node", "partitions", |config, text| {
-        config.partitions = parse(text, "a number from 1 to 1024")?;
-        if (1..=1024).contains(&config.partitions) {
-            Ok(())
-        } else {
-            Err("a number from 1 to 1024".to_owned())
-        }
-    }),
-    setting("ingress", "address", |config, text| {
-        config.ingress.set_ip(parse(text, "an IP address")?);
-        Ok(())
-    }),
-    setting("ingress", "port", |config, text| {
-        config.ingress.set_port(parse(text, "a port")?);
-        Ok(())
-    }),
-    setting("admin", "address", |config, text| {
-        config.admin.set_ip(parse(text, "an IP address")?);
-        Ok(())
-    }),
-    setting("admin", "port", |config, text| {
-        config.admin.set_port(parse(text, "a port")?);
-        Ok(())
-    }),
-    setting("executor", "attempts-max", |config, text| {
-        config.attempts_max = parse(text, "a number")?;
-        Ok(())
-    }),
-    setting("executor", "effects-max", |config, text| {
-        config.effects_max = parse(text, "a number")?;
-        Ok(())
-    }),
-    setting("executor", "suspend-after", |config, text| {
-        config.suspend_after = match text {
-            "adaptive" => None,
-            "0" => Some(Duration::ZERO),
-            other => Some(parse_duration(other).map_err(|_| "a duration such as `20ms`, or `adaptive`")?),
-        };
-        Ok(())
-    }),
-    setting("executor", "memory-max", |config, text| {
-        config.memory_bytes_max = memory(text).ok_or("a size such as `64MiB`")?;
-        Ok(())
-    }),
-    setting("defaults", "idempotency-retention", |config, text| {
-        config.defaults.idempotency_retention = Some(duration(text)?);
-        Ok(())
-    }),
-    setting("defaults", "journal-retention", |config, text| {
-        config.defaults.journal_retention = Some(duration(text)?);
-        Ok(())
-    }),
-    setting("defaults", "abort-timeout", |config, text| {
-        let timeout = duration(text)?;
-        config.defaults.abort_timeout = Some(timeout);
-        if timeout == DurationMs::ZERO { Err("a duration above zero".to_owned()) } else { Ok(()) }
-    }),
-    setting("defaults", "retry-initial-interval", |config, text| {
-        retry(config).initial_interval = duration(text)?;
-        Ok(())
-    }),
-    setting("defaults", "retry-factor", |config, text| {
-        let factor = text.parse::<f64>().ok().filter(|factor| (1.0..=1000.0).contains(factor));
-        // At most 10^6, as checked above.
-        retry(config).factor_milli = (factor.ok_or("a number from 1 to 1000")? * 1000.0).round() as u32;
-        Ok(())
-    }),
-    setting("defaults", "retry-max-interval", |config, text| {
-        retry(config).max_interval = duration(text)?;
-        Ok(())
-    }),
-    setting("defaults", "retry-max-attempts", |config, text| {
-        let expected = "a number from 1 on, or `unlimited`";
-        let attempts = if text == "unlimited" { None } else { Some(parse(text, expected)?) };
-        retry(config).max_attempts = attempts;
-        if attempts == Some(0) { Err(expected.to_owned()) } else { Ok(()) }
-    }),
-    setting("defaults", "retry-max-duration", |config, text| {
-        let max = if text == "unlimited" { None } else { Some(duration(text)?) };
-        retry(config).max_duration = max;
-        Ok(())
-    }),
-    setting("defaults", "retry-on-exhausted", |config, text| {
-        retry(config).on_exhausted = match text {
-            "pause" => OnExhausted::Pause,
-            "fail" => OnExhausted::Fail,
-            _ => return Err("`pause` or `fail`".to_owned()),
-        };
-        Ok(())
-    }),
-    setting("tables", "young-rows-max", |config, text| {
-        config.young_rows_max = parse(text, "a number")?;
-        Ok(())
-    }),
-    setting("log", "format", |config, text| {
-        config.log_format = match text {
-            "human" => LogFormat::Human,
-            "json" => LogFormat::Json,
-            _ => return Err("`human` or `json`".to_owned()),
-        };
-        Ok(())
-    }),
-    setting("log", "filter", |config, text| {
-        config.log_filter = text.to_owned();
-        Ok(())
-    }),
-];
-
-fn parse<T: FromStr>(text: &str, expected: &str) -> Result<T, String> {
-    text.parse().map_err(|_| expected.to_owned())
-}
-
-fn duration(text: &str) -> Result<DurationMs, String> {
-    const EXPECTED: &str = "a duration such as `10s` or `1 day`";
-    if text == "0" {
-        return Ok(DurationMs::ZERO);
-    }
-    let duration = parse_duration(text).map_err(|_| EXPECTED)?;
-    u64::try_from(duration.as_millis()).map(DurationMs).map_err(|_| EXPECTED.to_owned())
-}
-
-/// The server's retry policy; settings that are not named are those of the built-in one.
-fn retry(config: &mut Config) -> &mut RetryPolicy {
-    config.defaults.retry.get_or_insert(RetryPolicy::HANDLER)
-}
-
-fn memory(text: &str) -> Option<u64> {
-    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    let (number, unit) =
-        UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit))).unwrap_or((text, 1));
-    number.trim().parse::<u64>().ok()?.checked_mul(unit)
 }
 
 impl Config {
@@ -300,19 +155,15 @@ impl Config {
     }
 
     fn apply(&mut self, name: &str, value: &str, source: &str) -> Result<(), Failure> {
-        let known = SETTINGS.iter().find(|setting| full_name(setting) == name);
+        let known = SETTINGS.iter().find(|setting| setting.name() == name);
         let setting = known.ok_or_else(|| unknown(name, source))?;
         (setting.set)(self, value.trim())
             .map_err(|expected| Failure::usage(format!("`{name}` in {source} is `{value}`, not {expected}")))
     }
 }
 
-fn full_name(setting: &Setting) -> String {
-    format!("{}.{}", setting.section, setting.key)
-}
-
 fn unknown(name: &str, source: &str) -> Failure {
-    let nearest = SETTINGS.iter().map(full_name).min_by_key(|known| distance(known, name));
+    let nearest = SETTINGS.iter().map(Setting::name).min_by_key(|known| distance(known, name));
     let failure = Failure::usage(format!("unknown key `{name}` in {source}"));
     match nearest {
         Some(nearest) => failure.hint(format!("did you mean `{nearest}`?")),
@@ -338,6 +189,9 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use relight_core::{DurationMs, retry::OnExhausted};
+    use relight_http::body::{BodyLimits, BodyRate};
+
     use super::*;
 
     #[track_caller]
@@ -395,7 +249,20 @@ mod tests {
             ("ingress.port", "99999", "a port"),
             ("admin.address", "localhost", "an IP address"),
             ("executor.suspend-after", "soon", "a duration"),
+            ("executor.attempts-max", "0", "from 1 to 10000"),
             ("executor.memory-max", "much", "a size"),
+            ("executor.memory-max", "513MiB", "to 512MiB"),
+            ("ingress.body-max", "11MiB", "from 1 byte to 10MiB"),
+            ("ingress.body-max", "0", "from 1 byte"),
+            ("ingress.body-max", "20000000000GiB", "a size"),
+            ("ingress.requests-max", "-1", "from 1 to 1000000"),
+            ("admin.component-max", "65MiB", "to 64MiB"),
+            ("http.connections-max", "0", "from 1 to 1000000"),
+            ("http.header-max", "17KiB", "to 16KiB"),
+            ("http.header-timeout", "0", "above zero"),
+            ("http.idle-timeout", "2 days", "at most 1 day"),
+            ("http.body-grace", "soon", "a duration"),
+            ("http.body-rate-min", "0", "from 1 byte to 64MiB"),
             ("log.format", "xml", "`human` or `json`"),
             ("defaults.journal-retention", "soon", "a duration"),
             ("defaults.abort-timeout", "0", "above zero"),
@@ -438,6 +305,25 @@ mod tests {
     }
 
     #[test]
+    fn bounds_of_both_doors_are_set_together() {
+        let mut config = Config::default();
+        for (name, value) in [
+            ("http.header-max", "4KiB"),
+            ("http.body-grace", "1s"),
+            ("http.body-rate-min", "64KiB"),
+            ("ingress.body-max", "100"),
+            ("admin.component-max", "1MiB"),
+        ] {
+            config.apply(name, value, "a test").expect(name);
+        }
+        let rate = BodyRate { grace: Duration::from_secs(1), bytes_per_second_min: 64 << 10 };
+        let headers = (config.connections.header_bytes_max, config.requests.header_bytes_max);
+        assert_eq!((headers, config.uploads.header_bytes_max), ((4 << 10, 4 << 10), 4 << 10));
+        assert_eq!(config.requests.body, BodyLimits { bytes_max: 100, rate });
+        assert_eq!((config.uploads.component_bytes_max, config.uploads.body_rate), (1 << 20, rate));
+    }
+
+    #[test]
     fn a_key_outside_of_a_section_is_unknown() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("relight.toml");
@@ -450,7 +336,7 @@ mod tests {
     fn documentation_lists_every_setting() {
         let page = include_str!("../../../docs/configuration.md");
         for setting in &SETTINGS {
-            let name = full_name(setting);
+            let name = setting.name();
             let variable = name.to_uppercase().replace('.', "__").replace('-', "_");
             for text in [format!("`{name}`"), format!("`{ENVIRONMENT_PREFIX}{variable}`")] {
                 assert!(page.contains(&text), "docs/configuration.md does not list {text}");

@@ -111,12 +111,15 @@ async fn serve(
     let (trigger, shutdown) = relight_http::shutdown();
     let [(ingress_socket, ingress_address), (admin_socket, admin_address)] = sockets;
     let parts = Parts { log: Arc::clone(&log), partitions, executor, blobs, clock };
-    let (ingress, admin) = parts.doors(&shutdown);
+    let (ingress, admin) = parts.doors(config, &shutdown);
     admin
         .start(config.defaults.clone())
         .await
         .map_err(|error| anyhow!("set up what is deployed: {error}"))?;
-    let serving = [listen(ingress_socket, ingress, &shutdown)?, listen(admin_socket, admin, &shutdown)?];
+    let serving = [
+        listen(ingress_socket, ingress, config.connections, &shutdown)?,
+        listen(admin_socket, admin, config.connections, &shutdown)?,
+    ];
 
     let addresses = Addresses::new(ingress_address, admin_address);
     addresses.write(&data.addresses()).context("write addresses.json")?;
@@ -184,13 +187,9 @@ struct Parts {
 }
 
 impl Parts {
-    fn doors(self, shutdown: &Shutdown) -> (Ingress, Admin) {
-        let ingress = Ingress::new(
-            self.partitions.clone(),
-            relight_ingress::Options::default(),
-            Arc::clone(&self.clock),
-            shutdown.clone(),
-        );
+    fn doors(self, config: &Config, shutdown: &Shutdown) -> (Ingress, Admin) {
+        let ingress =
+            Ingress::new(self.partitions.clone(), config.requests, Arc::clone(&self.clock), shutdown.clone());
         let sources = Sources {
             log: self.log,
             partitions: self.partitions.clone(),
@@ -205,6 +204,7 @@ impl Parts {
             metrics: Arc::new(move || sources.text()),
             wit_text: |component| relight_wit::wit_text(component).map_err(|error| error.to_string()),
             version: env!("CARGO_PKG_VERSION"),
+            options: config.uploads,
         });
         (ingress, admin)
     }
@@ -213,10 +213,11 @@ impl Parts {
 fn listen<H: Handler>(
     socket: TcpListener,
     handler: H,
+    limits: Limits,
     shutdown: &Shutdown,
 ) -> Result<JoinHandle<()>, Failure> {
     let socket = tokio::net::TcpListener::from_std(socket).context("serve a socket")?;
-    Ok(tokio::spawn(relight_http::serve(socket, Limits::default(), shutdown.clone(), handler)))
+    Ok(tokio::spawn(relight_http::serve(socket, limits, shutdown.clone(), handler)))
 }
 
 async fn stop(trigger: ShutdownTrigger, serving: [JoinHandle<()>; 2], node: Node, data: &DataDir) {

@@ -41,10 +41,12 @@ pub fn run() -> anyhow::Result<()> {
         violations.extend(text::check(&path, &content));
         contents.insert(path, content);
     }
-    let readme = contents.get("README.md").context("there is no README.md")?;
-    let sources =
-        contents.iter().filter(|(path, _)| path.ends_with(".rs")).map(|(_, content)| content.as_str());
-    violations.extend(promises::check(readme, sources));
+    for table in promises::TABLES {
+        let text = contents.get(table.0).with_context(|| format!("there is no `{}`", table.0))?;
+        let sources = contents.iter().filter(|(path, _)| path.ends_with(".rs"));
+        let sources = sources.map(|(_, content)| content.as_str());
+        violations.extend(promises::check(table, text, sources));
+    }
     for violation in &violations {
         eprintln!("{violation}");
     }

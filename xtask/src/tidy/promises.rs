@@ -1,36 +1,48 @@
-//! Rule about the README: every guarantee names tests that exist.
+//! Rule about tables that say which tests guard what: every row names tests that exist.
 
 use std::collections::BTreeSet;
 
 use super::Violation;
 
-const README: &str = "README.md";
-const SECTION: &str = "## Guarantees";
+/// Files with such a table, and the section that has it. The last column names the tests.
+pub const TABLES: [(&str, &str); 2] =
+    [("README.md", "## Guarantees"), ("host/server/tests/black_box/limits.rs", "## Limits")];
 
 /// `sources`: text of all Rust files.
-pub fn check<'a>(readme: &str, sources: impl Iterator<Item = &'a str>) -> Vec<Violation> {
+pub fn check<'a>(
+    (place, section): (&str, &str),
+    text: &str,
+    sources: impl Iterator<Item = &'a str>,
+) -> Vec<Violation> {
     let functions: BTreeSet<&str> = sources.flat_map(functions).collect();
     let mut found = Vec::new();
     let mut inside = false;
-    for (index, line) in readme.lines().enumerate() {
+    let mut rows = 0;
+    for (index, line) in text.lines().enumerate() {
+        let line = line.strip_prefix("//! ").unwrap_or(line);
         if line.starts_with("## ") {
-            inside = line == SECTION;
+            inside = line == section;
         }
         let row = inside && line.starts_with('|') && !line.starts_with("|---");
-        if !row || line.starts_with("| Guarantee ") {
+        if !row || line.ends_with("| Tests |") {
             continue;
         }
+        rows += 1;
         let tests = names(line);
         let mut report =
-            |message| found.push(Violation { place: README.to_owned(), line: Some(index + 1), message });
+            |message| found.push(Violation { place: place.to_owned(), line: Some(index + 1), message });
         if tests.is_empty() {
-            report("a guarantee that names no test".to_owned());
+            report("a row that names no test".to_owned());
         }
         for test in tests {
             if !functions.contains(test) {
                 report(format!("there is no test `{test}`"));
             }
         }
+    }
+    if rows == 0 {
+        let message = format!("there is no table below `{section}`");
+        found.push(Violation { place: place.to_owned(), line: None, message });
     }
     found
 }
@@ -57,8 +69,19 @@ mod tests {
     #[track_caller]
     fn check_row(row: &str, expected: &[&str]) {
         let sources = ["async fn it_holds() {", "fn other(a: u8)"];
-        let found = check(&format!("{HEAD}{row}\n\n## Limits\n\n| `x` |\n"), sources.into_iter());
-        assert_eq!(found.into_iter().map(|violation| violation.message).collect::<Vec<_>>(), expected);
+        let text = format!("{HEAD}{row}\n\n## Limits\n\n| `x` |\n");
+        for text in [text.clone(), text.lines().map(|line| format!("//! {line}\n")).collect()] {
+            let found = check(TABLES[0], &text, sources.into_iter());
+            let messages: Vec<_> = found.into_iter().map(|violation| violation.message).collect();
+            assert_eq!(messages, expected);
+        }
+    }
+
+    #[test]
+    fn a_table_that_is_gone_is_reported() {
+        let found = check(TABLES[0], "# X\n", [].into_iter());
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].message, "there is no table below `## Guarantees`");
     }
 
     #[test]
@@ -69,6 +92,6 @@ mod tests {
 
     #[test]
     fn a_guarantee_without_a_test_is_none() {
-        check_row("| `Something` holds | |", &["a guarantee that names no test"]);
+        check_row("| `Something` holds | |", &["a row that names no test"]);
     }
 }

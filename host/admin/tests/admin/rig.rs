@@ -113,6 +113,7 @@ impl Rig {
             metrics: Arc::new(|| "# EOF\n".to_owned()),
             wit_text: |component| Ok(format!("package of {} bytes", component.len())),
             version: "1.2.3",
+            options: relight_admin::Options::default(),
         });
         let (trigger, shutdown) = shutdown();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -3,7 +3,12 @@
 //! Between `start` and `finish` the instance does real work whose traces (caches, hash seeds, library state) a replay
 //! would not have. So the attempt ends with the recorded result, and another one replays it in a fresh instance.
 
-use relight_core::{DurationMs, command::EffectError, limits::FAILURE_MESSAGE_CHARS_MAX, retry::RetryPolicy};
+use relight_core::{
+    DurationMs,
+    command::EffectError,
+    limits::{FAILURE_MESSAGE_CHARS_MAX, NAME_BYTES_MAX},
+    retry::RetryPolicy,
+};
 
 use crate::{
     bindings::{
@@ -12,7 +17,6 @@ use crate::{
     },
     convert,
     guest::{Guest, Role, Stop},
-    limits::NAME_BYTES_MAX,
 };
 
 impl Host for Guest {

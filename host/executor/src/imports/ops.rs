@@ -4,6 +4,7 @@ use relight_core::{
     AwakeableId, DurationMs, Operation,
     ids::EntryIndex,
     journal::Call,
+    limits::NAME_BYTES_MAX,
     placement::{callee_id, workflow_id},
     retry::RetryPolicy,
 };
@@ -16,7 +17,7 @@ use crate::{
     convert,
     durable::Durable,
     guest::{Guest, Stop},
-    limits::{EFFECT_TIMEOUT_DEFAULT, HEADER_BYTES_MAX, NAME_BYTES_MAX},
+    limits::{EFFECT_TIMEOUT_DEFAULT, HEADER_BYTES_MAX},
 };
 
 impl Host for Guest {

@@ -217,20 +217,27 @@ fn only_our_own_paths_answer_without_the_other_headers() {
 }
 
 #[test]
-fn names_of_signals_and_promises_are_bounded() {
+fn names_and_keys_are_bounded() {
     let id = InvocationId { key: PartitionKey(7), unique: 9 };
     let workflow = |_: &str| Some(ServiceKind::Workflow);
     for (bytes, fits) in [(NAME_BYTES_MAX, true), (NAME_BYTES_MAX + 1, false)] {
         let name = "n".repeat(bytes);
-        for path in
-            [format!("/relight/signals/{id}/{name}/resolve"), format!("/relight/promises/F/k/{name}/reject")]
-        {
-            match route(&Method::POST, &path, None, workflow) {
-                Ok(_) => assert!(fits, "{bytes} bytes"),
-                Err(RouteError::Bad(message)) => {
-                    assert!(!fits && message.contains("1024 bytes"), "{message}")
+        for (method, path, what) in [
+            (Method::POST, format!("/relight/signals/{id}/{name}/resolve"), "name of the signal"),
+            (Method::POST, format!("/relight/promises/F/k/{name}/reject"), "name of the promise"),
+            (Method::POST, format!("/relight/promises/F/{name}/p/reject"), "key"),
+            (Method::POST, format!("/F/{name}/run"), "key"),
+            (Method::POST, format!("/relight/send/F/{name}/run"), "key"),
+            (Method::GET, format!("/relight/workflow/F/{name}/attach"), "key"),
+            (Method::GET, format!("/relight/invocation/F/{name}/run/i/output"), "key"),
+            (Method::GET, format!("/relight/invocation/F/k/run/{name}/output"), "idempotency key"),
+        ] {
+            match route(&method, &path, None, workflow) {
+                Ok(_) => assert!(fits, "{bytes} bytes: {path}"),
+                Err(error) => {
+                    let expected = format!("the {what} is longer than 1024 bytes");
+                    assert_eq!((fits, error), (false, RouteError::Bad(expected)), "{path}");
                 }
-                Err(other) => panic!("{other:?}"),
             }
         }
     }

@@ -16,6 +16,7 @@ mod durability;
 mod hostile;
 mod hostile_uploads;
 mod ledger;
+mod limits;
 mod removal;
 mod restarting;
 mod starting;
