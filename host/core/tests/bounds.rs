@@ -92,9 +92,13 @@ impl World {
 
     /// Waits for a promise; gives its value if it has one at once.
     fn wait(&mut self, id: InvocationId) -> Option<Value> {
+        self.make(id, Operation::Promise { name: "gate".into() })
+    }
+
+    /// Records an operation; gives its value if it has one at once.
+    fn make(&mut self, id: InvocationId, operation: Operation) -> Option<Value> {
         let attempt = self.tables.invocation(id).expect("readable").and_then(|row| row.attempt());
         let token = FencingToken { epoch: EPOCH, attempt: attempt.expect("it runs") };
-        let operation = Operation::Promise { name: "gate".into() };
         let entries = vec![Entry { made_at: Timestamp(1), operation }];
         let actions =
             self.apply(Command::Append { id, token, first: EntryIndex(1), entries, then: Then::GoOn });
@@ -137,6 +141,30 @@ fn so_many_wait_for_a_promise_and_who_has_ended_does_not_count() {
     let workflow = ObjectKey { service: "Flow".into(), key: "k".into() };
     let (request, name, outcome) = (world.request(), "gate".to_owned(), Ok("open".into()));
     let actions = world.apply(Command::CompletePromise { request, workflow, name, outcome });
+    let told = actions.iter().filter(|action| matches!(action, Action::Notify { .. })).count();
+    assert_eq!(told, WAITERS_MAX);
+}
+
+#[test]
+fn so_many_wait_for_an_invocation() {
+    let mut world = World::new();
+    let max = u128::try_from(WAITERS_MAX).expect("it is small");
+    let awaited = world.look(max + 1);
+    for unique in 0..=max {
+        let id = world.look(unique);
+        let value = world.make(id, Operation::Attach { id: awaited });
+        if unique < max {
+            assert_eq!(value, None);
+        } else {
+            let Some(Value::Failure(failure)) = value else { panic!("{value:?}") };
+            assert_eq!(
+                (failure.code, failure.message),
+                (429, format!("too many callers wait for `{awaited}`"))
+            );
+        }
+    }
+    let request = world.request();
+    let actions = world.apply(Command::Kill { request, id: awaited });
     let told = actions.iter().filter(|action| matches!(action, Action::Notify { .. })).count();
     assert_eq!(told, WAITERS_MAX);
 }

@@ -24,7 +24,8 @@
 //! | memory of an instance, asked for by a deployment | `a_deployment_has_the_memory_it_asks_for_within_that_of_the_server` |
 //! | depth of calls | `guests_that_break_limits_end_with_a_message_and_disturb_nobody` |
 //! | running time without a host call | `guests_that_break_limits_end_with_a_message_and_disturb_nobody` |
-//! | signals that nobody has waited for | `signals_that_nobody_can_take_are_refused` |
+//! | signals that nobody has waited for, their bytes | `signals_that_nobody_has_waited_for_are_bounded`, `signals_that_nobody_asks_for_are_bounded_in_bytes` |
+//! | handlers that wait for one invocation or promise | `so_many_wait_for_an_invocation`, `so_many_wait_for_a_promise_and_who_has_ended_does_not_count` |
 //! | 400, 404, 405, 409, 413, 415, 422, 470 of the ingress | `refusals_of_the_door_say_why` |
 //! | 429, 431 of the ingress | `bounds_of_requests_are_configured` |
 //! | 503 of the ingress | `who_waits_at_a_shutdown_is_told_where_the_result_will_be` |
@@ -241,6 +242,40 @@ async fn keys_are_as_long_as_handlers_may_make_them() {
     }
     let answer = server.post("/Callee/a/add", &[("idempotency-key", &long)], "1").await;
     refused(&answer, 400, "the idempotency key is longer than 1024 bytes");
+    server.stop();
+}
+
+#[tokio::test]
+async fn signals_that_nobody_has_waited_for_are_bounded() {
+    let folder = Folder::new();
+    let server = folder.start().await;
+    server.deploy("conformance").await;
+    let many = server.send("/Waits/many/hold", "").await;
+    let path = format!("/relight/signals/{many}/unheard/resolve");
+    for _ in 0..1_000 {
+        assert_eq!(server.post(&path, &[], "1").await.status, StatusCode::ACCEPTED);
+    }
+    let over = server.post(&path, &[], "1").await;
+    refused(&over, 429, "signals");
+    let large = server.send("/Waits/large/hold", "").await;
+    let path = format!("/relight/signals/{large}/unheard/resolve");
+    let value = "1".repeat(9 << 20);
+    assert_eq!(server.post(&path, &[], &value).await.status, StatusCode::ACCEPTED);
+    let over = server.post(&path, &[], &value).await;
+    refused(&over, 429, "signals");
+    // They disturb neither the handler nor what it does wait for.
+    for key in ["many", "large"] {
+        let id = until(|| async {
+            let id = server.post(&format!("/Waits/{key}/id"), &[], "").await.json();
+            id.as_str().map(str::to_owned).ok_or_else(|| "it has not started".to_owned())
+        })
+        .await;
+        let resolved = server.post(&format!("/relight/awakeables/{id}/resolve"), &[], "\"done\"").await;
+        assert_eq!(resolved.status, StatusCode::ACCEPTED, "{resolved:?}");
+    }
+    for id in [many, large] {
+        assert_eq!(server.ingress(&format!("/relight/attach/{id}")).await.json(), json!("done"));
+    }
     server.stop();
 }
 
