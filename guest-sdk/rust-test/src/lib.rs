@@ -220,7 +220,7 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         // The other side ends with its stdin. Nothing can be done about a child that cannot be waited for.
-        drop(self.input.take());
+        self.input = None;
         let _ = self.child.wait();
     }
 }

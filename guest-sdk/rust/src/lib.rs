@@ -17,6 +17,9 @@ mod definition;
 mod effect;
 mod executor;
 mod failure;
+#[cfg(all(feature = "heap", target_family = "wasm"))]
+#[allow(unsafe_code, reason = "an allocator is; each block says why it holds")]
+mod heap;
 mod host;
 pub mod http;
 mod ids;
