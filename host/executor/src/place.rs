@@ -24,7 +24,7 @@ use tokio::{
 
 /// For how long after a guest had to be moved others start where it went: long enough that of a steady crowd of
 /// computing guests hardly any starts next to a leader.
-const WARY: Duration = Duration::from_secs(1);
+pub(crate) const WARY: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// Whether the guest that was polled last on this thread is to move.
@@ -39,15 +39,16 @@ pub(crate) fn moves() {
 /// The threads for guests that compute, and when one last had to be moved there.
 pub(crate) struct Place {
     runtime: Handle,
+    wary: Duration,
     since: Instant,
     /// Milliseconds after `since` up to which guests start on `runtime`.
     wary_until: AtomicU64,
 }
 
 impl Place {
-    /// `runtime`: for guests that compute.
-    pub fn new(runtime: Handle) -> Arc<Self> {
-        Arc::new(Self { runtime, since: Instant::now(), wary_until: AtomicU64::new(0) })
+    /// `runtime`: for guests that compute. `wary`: as [`WARY`] says.
+    pub fn new(runtime: Handle, wary: Duration) -> Arc<Self> {
+        Arc::new(Self { runtime, wary, since: Instant::now(), wary_until: AtomicU64::new(0) })
     }
 
     /// Runs a guest's task: on the runtime of the caller as long as it does not compute, if there is one. Aborting ends
@@ -78,7 +79,7 @@ impl Place {
         match end.await {
             End::Done => {}
             End::Computes => {
-                let wary = u64::try_from(WARY.as_millis()).expect("a second fits");
+                let wary = u64::try_from(self.wary.as_millis()).expect("a duration of seconds fits");
                 self.wary_until.store(self.millis() + wary, Ordering::Relaxed);
                 let moved = Moved(self.runtime.spawn(task));
                 moved.await;
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn a_guest_moves_when_it_computes_and_the_next_one_starts_there() {
         let (leader, guests) = (runtime("leader"), runtime("guests"));
-        let place = Place::new(guests.handle().clone());
+        let place = Place::new(guests.handle().clone(), Duration::from_secs(3600));
         let seen = Seen::default();
         run(&leader, &place, guest(seen.clone(), false));
         run(&leader, &place, guest(seen.clone(), true));
@@ -182,7 +183,7 @@ mod tests {
             }
         }
         let (leader, guests) = (runtime("leader"), runtime("guests"));
-        let place = Place::new(guests.handle().clone());
+        let place = Place::new(guests.handle().clone(), Duration::from_secs(3600));
         let (gone, wait) = tokio::sync::oneshot::channel();
         let (moved, has_moved) = tokio::sync::oneshot::channel();
         leader.block_on(async {
