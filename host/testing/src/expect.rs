@@ -8,7 +8,7 @@ const ANY_ENTRIES: &str = "...";
 /// Whether `got` is as expected: the fields that are named, lists element by element, numbers by value.
 ///
 /// `{"$any": true}` stands for anything, `{"$contains": "text"}` for a string with that in it, `{"$exact": value}` for
-/// the very value.
+/// the very value, `{"$not": value}` for whatever does not fit this one.
 pub(crate) fn fits(expected: &Value, got: &Value) -> bool {
     match (expected, got) {
         (Value::Object(fields), _)
@@ -19,6 +19,7 @@ pub(crate) fn fits(expected: &Value, got: &Value) -> bool {
                 ("$any", _, _) => true,
                 ("$contains", Value::String(part), Value::String(text)) => text.contains(part.as_str()),
                 ("$exact", inner, got) => inner == got,
+                ("$not", inner, got) => !fits(inner, got),
                 _ => false,
             }
         }
@@ -126,6 +127,8 @@ mod tests {
             (json!({"message": {"$contains": "decl"}}), json!({"message": "declined"})),
             (json!({"$exact": {"a": 1}}), json!({"a": 1})),
             (json!([]), json!([])),
+            (json!({"$not": "x"}), json!("y")),
+            (json!({"$not": {"$contains": "x"}}), json!("y")),
         ] {
             assert!(fits(&expected, &got), "{expected} {got}");
         }
@@ -137,6 +140,8 @@ mod tests {
             (json!(1), json!(1.5)),
             (json!({"$contains": "x"}), json!(1)),
             (json!({"$exact": {"a": 1}}), json!({"a": 1, "b": 1})),
+            (json!({"$not": "x"}), json!("x")),
+            (json!([{"$not": 1}]), json!([1])),
         ] {
             assert!(!fits(&expected, &got), "{expected} {got}");
         }

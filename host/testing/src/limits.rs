@@ -18,6 +18,8 @@ pub const TIMERS_PER_WAIT_MAX: u32 = 10_000;
 pub const LOG_LINES_MAX: usize = 100_000;
 /// A scenario file.
 pub const SCENARIO_BYTES_MAX: u64 = 16 << 20;
+/// A text that a scenario describes by its repetition: more than any body that a server takes.
+pub const REPEATED_BYTES_MAX: usize = 16 << 20;
 /// Characters of a value in a failure's report.
 pub const SHOWN_CHARS_MAX: usize = 2_000;
 /// How long an aborted instance may take to give its place back.

@@ -6,11 +6,13 @@ use relight_core::{
     InvocationId, Outcome,
     tables::{Invocation, Key, Prefix, ReadTables as _, ReadTablesExt as _, Row},
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Result, Session, StepError, parts::object};
 use crate::{
     expect::{self, fits},
+    limits::REPEATED_BYTES_MAX,
     report::Problem,
     steps::{Effect, Expect, State},
     view,
@@ -189,7 +191,8 @@ pub(super) fn outcome(
     Err(Box::new(problem))
 }
 
-/// Puts saved results and ids where a step names them: `${name}` in a text, or a text that is nothing else.
+/// Puts saved results and ids where a step names them: `${name}` in a text, or a text that is nothing else. Writes out
+/// long texts that a step has only described.
 pub(super) fn substitute(
     value: &Value,
     names: &BTreeMap<String, InvocationId>,
@@ -198,6 +201,7 @@ pub(super) fn substitute(
     let inner = |value: &Value| substitute(value, names, saved);
     Ok(match value {
         Value::Array(items) => Value::Array(items.iter().map(inner).collect::<std::result::Result<_, _>>()?),
+        Value::Object(fields) if fields.contains_key(REPEAT) => repeated(value)?,
         Value::Object(fields) => {
             let fields = fields.iter().map(|(name, value)| Ok((name.clone(), inner(value)?)));
             Value::Object(fields.collect::<std::result::Result<_, String>>()?)
@@ -207,15 +211,48 @@ pub(super) fn substitute(
     })
 }
 
+/// `name.field.0`: a part of what was saved as `name`.
+fn part<'a>(path: &str, saved: &'a BTreeMap<String, Value>) -> Option<&'a Value> {
+    let (name, rest) = path.split_once('.')?;
+    rest.split('.').try_fold(saved.get(name)?, |value, step| match value {
+        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+        value => value.get(step),
+    })
+}
+
+/// `{"$repeat": "text", "times": 3}`: a text that is too long to be written down.
+fn repeated(value: &Value) -> std::result::Result<Value, String> {
+    let Repeat { text, times } = Repeat::deserialize(value)
+        .map_err(|error| format!("a long text is `{{ {REPEAT} = \"text\", times = 3 }}`: {error}"))?;
+    match text.len().checked_mul(times).filter(|bytes| *bytes <= REPEATED_BYTES_MAX) {
+        Some(_) => Ok(Value::String(text.repeat(times))),
+        None => Err(format!("`{REPEAT}`: the text is longer than {REPEATED_BYTES_MAX} bytes")),
+    }
+}
+
+const REPEAT: &str = "$repeat";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Repeat {
+    #[serde(rename = "$repeat")]
+    text: String,
+    times: usize,
+}
+
 fn text_with(
     text: &str,
     names: &BTreeMap<String, InvocationId>,
     saved: &BTreeMap<String, Value>,
 ) -> std::result::Result<Value, String> {
-    let find = |name: &str| match (saved.get(name), names.get(name)) {
+    let find = |name: &str| {
+        match (saved.get(name), names.get(name)) {
         (Some(value), _) => Ok(value.clone()),
         (None, Some(id)) => Ok(json!(id.to_string())),
-        (None, None) => Err(format!("`${{{name}}}`: no step before has this name as `save` or `as`")),
+        (None, None) => part(name, saved).cloned().ok_or_else(|| {
+            format!("`${{{name}}}`: no step before has this name as `save` or `as`, or what it saved has no such part")
+        }),
+    }
     };
     let mut out = String::new();
     let mut rest = text;
@@ -248,8 +285,26 @@ mod tests {
         let step = json!({"resolve": "${b}", "value": ["${a}", "<${b}> ${a}", 2]});
         let expected = json!({"resolve": "x", "value": [{"n": 1}, "<x> {\"n\":1}", 2]});
         assert_eq!(substitute(&step, &BTreeMap::new(), &saved), Ok(expected));
-        for text in ["${c}", "${a"] {
+        let saved = BTreeMap::from([("a".to_owned(), json!({"n": [1, {"m": "x"}]}))]);
+        let step = json!(["${a.n.0}", "${a.n.1.m}y"]);
+        assert_eq!(substitute(&step, &BTreeMap::new(), &saved), Ok(json!([1, "xy"])));
+        for text in ["${c}", "${a", "${a.m}", "${a.n.2}", "${a.n.m}"] {
             substitute(&json!(text), &BTreeMap::new(), &saved).expect_err(text);
+        }
+    }
+
+    #[test]
+    fn long_texts_are_written_out() {
+        let written = |value| substitute(&value, &BTreeMap::new(), &BTreeMap::new());
+        let body = json!({"text": {"$repeat": "äb", "times": 3}});
+        assert_eq!(written(body), Ok(json!({"text": "äbäbäb"})));
+        for (value, part) in [
+            (json!({"$repeat": "x"}), "times"),
+            (json!({"$repeat": "x", "times": 1, "more": 1}), "more"),
+            (json!({"$repeat": "xx", "times": REPEATED_BYTES_MAX}), "longer than"),
+        ] {
+            let error = written(value).expect_err(part);
+            assert!(error.contains(part), "{error}");
         }
     }
 }
