@@ -10,6 +10,11 @@ fn scenarios_of_the_theatre_hold_with_a_crash_after_every_record() {
 }
 
 #[test]
+fn scenarios_of_the_checkout_hold_with_a_crash_after_every_record() {
+    hold_with_a_crash_after_every_record("examples/checkout/scenarios", "checkout", 4);
+}
+
+#[test]
 fn portable_scenarios_hold_in_rust_with_a_crash_after_every_record() {
     hold_with_a_crash_after_every_record("components/portable/scenarios", "portable", 16);
 }
