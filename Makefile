@@ -1,11 +1,16 @@
 # What a developer types. Everything here works on a clean checkout: what is missing is installed first.
-.PHONY: setup quickstart test bench fmt
+.PHONY: setup base quickstart test bench fmt
 
-setup:
+# What the server and guests in Rust need, and what guests in other languages need for their tests.
+# make setup LANGUAGES="js python": only these languages; LANGUAGES= none.
+setup: base
+	@bash xtask/setup/languages.sh
+
+base:
 	@bash xtask/setup/setup.sh
 
 # A scripted session with a real server, killed in the middle of a checkout.
-quickstart: setup
+quickstart: base
 	@bash xtask/quickstart.sh
 
 # Guests first: tests upload them.
@@ -14,11 +19,11 @@ test: setup
 	@bash xtask/test.sh
 
 # Options: make bench ARGS="--workload greet --conc 1,64"
-bench: setup
+bench: base
 	@cargo build --release --bin relight
 	@cargo xtask components
 	@cargo xtask bench $(ARGS)
 
-fmt: setup
+fmt: base
 	@cargo fmt --all
 	@for manifest in $$(cargo xtask components --list-workspaces); do cargo fmt --all --manifest-path $$manifest; done
