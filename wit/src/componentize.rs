@@ -4,6 +4,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
+use crate::adapt::adapt;
 use crate::error::Cause;
 use crate::{Error, HANDLER_WIT};
 
@@ -12,8 +13,9 @@ const WORLD_SECTION_PREFIX: &str = "component-type";
 
 /// Make a component from a core module whose toolchain embedded the world it was built for, and validate it.
 ///
-/// Bytes that already are a component are validated and returned as they are. The result imports only those functions
-/// that the module uses.
+/// Bytes that already are a component are validated and returned as they are. A module that was compiled for
+/// `wasi_snapshot_preview1` gets its clock, its randomness and its output from the contract instead (see
+/// `components/adapter`). The result imports only those functions that the module uses.
 ///
 /// # Errors
 ///
@@ -29,7 +31,8 @@ pub fn componentize(bytes: &[u8]) -> Result<Vec<u8>, Error> {
             if !names_world(bytes)? {
                 return Err(Error::NoWorld);
             }
-            let component = encode(bytes).map_err(Error::Componentize)?;
+            let adapted = adapt(bytes)?;
+            let component = encode(adapted.as_deref().unwrap_or(bytes)).map_err(Error::Componentize)?;
             validate(&component)?;
             Ok(component)
         }

@@ -30,6 +30,10 @@ pub enum Error {
     #[error("the module does not say which world it was built for: it has no `component-type` section")]
     NoWorld,
 
+    /// A core module that asks for more of `wasi_snapshot_preview1` than there is, or for something else under its name.
+    #[error("failed to replace the module's imports of `wasi_snapshot_preview1`")]
+    Adapt(#[source] Cause),
+
     /// A core module that does not fit the world it names.
     #[error("failed to make a component from the module")]
     Componentize(#[source] Cause),

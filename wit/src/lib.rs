@@ -6,10 +6,12 @@
 //! Architecture invariant: which imports and exports a deployment may have is decided where deployments are checked; this
 //! crate only reports them.
 
+mod adapt;
 mod componentize;
 mod error;
 mod inspect;
 
+pub use adapt::adapt;
 pub use componentize::{componentize, embed_world};
 pub use error::Error;
 pub use inspect::{Inspection, Interface, inspect, wit_text};

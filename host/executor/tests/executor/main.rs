@@ -1,5 +1,6 @@
 //! The executor with real components, a real engine, and a leader that follows a script.
 
+mod adapter;
 mod attempts;
 mod compiling;
 mod effects;
