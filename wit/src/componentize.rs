@@ -41,7 +41,7 @@ pub fn componentize(bytes: &[u8]) -> Result<Vec<u8>, Error> {
 
 /// Write into a core module which world it was built for; for toolchains that do not do so themselves.
 ///
-/// `world` is [`HANDLER_WORLD`](crate::HANDLER_WORLD), or a world of the last of `more_packages`: WIT texts that may refer to the
+/// `world` is [`HANDLER_WORLD`](crate::HANDLER_WORLD), [`HANDLER_ASYNC_WORLD`](crate::HANDLER_ASYNC_WORLD), or a world of the last of `more_packages`: WIT texts that may refer to the
 /// contract and to those before them.
 ///
 /// # Errors

@@ -6,8 +6,8 @@ use wasmparser::{Encoding, Parser, Payload};
 use wit_component::{DecodedWasm, WitPrinter};
 use wit_parser::{Resolve, World, WorldId, WorldItem, WorldKey};
 
-use crate::Error;
 use crate::componentize::{encoding, validate};
+use crate::{Error, HANDLER_ASYNC_EXPORT, HANDLER_EXPORT};
 
 /// The outside of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,37 @@ pub struct Interface {
     pub functions: Vec<String>,
 }
 
+/// What kind of functions the handlers of a component are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandlerShape {
+    /// It exports [`HANDLER_EXPORT`], whatever else it exports.
+    Sync,
+    /// It exports [`HANDLER_ASYNC_EXPORT`] only.
+    Async,
+}
+
+impl fmt::Display for HandlerShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sync => "sync",
+            Self::Async => "async",
+        })
+    }
+}
+
 impl Inspection {
+    /// How the component exports handlers; `None` when it exports neither interface for them.
+    pub fn handler_shape(&self) -> Option<HandlerShape> {
+        let exports = |name| self.exports.iter().any(|interface| interface.name == name);
+        if exports(HANDLER_EXPORT) {
+            Some(HandlerShape::Sync)
+        } else if exports(HANDLER_ASYNC_EXPORT) {
+            Some(HandlerShape::Async)
+        } else {
+            None
+        }
+    }
+
     /// The imported functions as `relight:handler/ops@0.1.0#call`, in the order of the component.
     pub fn import_names(&self) -> impl Iterator<Item = String> {
         names(&self.imports)

@@ -6,21 +6,25 @@ use std::fs;
 use wit_parser::Resolve;
 
 use super::{
-    Error, HANDLER_EXPORT, HANDLER_PACKAGE, HANDLER_WIT, HANDLER_WORLD, componentize, embed_world, inspect,
-    wit_text,
+    Error, HANDLER_ASYNC_EXPORT, HANDLER_ASYNC_WORLD, HANDLER_EXPORT, HANDLER_PACKAGE, HANDLER_WIT,
+    HANDLER_WORLD, HandlerShape, componentize, embed_world, inspect, wit_text,
 };
 
 /// The three exports of the world `service`, as a compiler lays them out; `imports` comes first.
 fn module_text(imports: &str) -> String {
+    module_text_for(HANDLER_EXPORT, imports)
+}
+
+fn module_text_for(handler_export: &str, imports: &str) -> String {
     format!(
         r#"(module
             {imports}
             (memory (export "memory") 1)
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
-            (func (export "{HANDLER_EXPORT}#describe") (result i32) unreachable)
-            (func (export "{HANDLER_EXPORT}#invoke")
+            (func (export "{handler_export}#describe") (result i32) unreachable)
+            (func (export "{handler_export}#invoke")
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
-            (func (export "{HANDLER_EXPORT}#effect")
+            (func (export "{handler_export}#effect")
                 (param i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable))"#
     )
 }
@@ -39,10 +43,28 @@ fn contract_declares_the_named_package_and_export() {
     let mut resolve = Resolve::default();
     let package = resolve.push_str("handler.wit", HANDLER_WIT).expect("the contract parses");
     assert_eq!(resolve.packages[package].name.to_string(), HANDLER_PACKAGE);
-    let world = resolve.select_world(&[package], Some(HANDLER_WORLD)).expect("the contract has the world");
-    let exports: Vec<_> =
-        resolve.worlds[world].exports.keys().map(|key| resolve.name_world_key(key)).collect();
-    assert_eq!(exports, [HANDLER_EXPORT]);
+    for (world, export) in [(HANDLER_WORLD, HANDLER_EXPORT), (HANDLER_ASYNC_WORLD, HANDLER_ASYNC_EXPORT)] {
+        let world = resolve.select_world(&[package], Some(world)).expect("the contract has the world");
+        let exports: Vec<_> =
+            resolve.worlds[world].exports.keys().map(|key| resolve.name_world_key(key)).collect();
+        assert_eq!(exports, [export]);
+    }
+}
+
+#[test]
+fn modules_of_both_worlds_become_components_of_their_shape() {
+    for (world, export, shape) in [
+        (HANDLER_WORLD, HANDLER_EXPORT, HandlerShape::Sync),
+        (HANDLER_ASYNC_WORLD, HANDLER_ASYNC_EXPORT, HandlerShape::Async),
+    ] {
+        let module = module(&module_text_for(export, ""));
+        let module = embed_world(&module, &[], world).expect("the world can be embedded");
+        let component = componentize(&module).expect("the module fits the world");
+        let inspection = inspect(&component).expect("the component is valid");
+        assert_eq!(inspection.handler_shape(), Some(shape));
+        let exports: Vec<_> = inspection.export_names().collect();
+        assert_eq!(exports, ["describe", "invoke", "effect"].map(|name| format!("{export}#{name}")));
+    }
 }
 
 #[test]

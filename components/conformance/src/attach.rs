@@ -3,9 +3,9 @@
 use relight::bindings::relight::handler::ops;
 use relight::prelude::*;
 
-use crate::calls::CalleeClient;
-use crate::signals::SignalsClient;
-use crate::timers::TimersClient;
+use super::calls::CalleeClient;
+use super::signals::SignalsClient;
+use super::timers::TimersClient;
 
 /// An id that no invocation has.
 pub fn unknown(like: &InvocationId) -> InvocationId {

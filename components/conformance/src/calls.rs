@@ -4,7 +4,7 @@ use relight::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::waits::WaitsClient;
+use super::waits::WaitsClient;
 
 /// A number per key, for others to call.
 #[virtual_object]

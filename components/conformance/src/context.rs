@@ -4,7 +4,7 @@ use relight::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::effects::unbound_echo;
+use super::effects::unbound_echo;
 
 /// What an invocation knows about itself.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -9,7 +9,7 @@ use relight::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::effects::{Answer, unbound_echo};
+use super::effects::{Answer, unbound_echo};
 
 /// What a run saw of the world, and what the handler sees afterwards.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -141,7 +141,7 @@ impl Runs {
     /// What happened before a run is durable before the work begins: whoever is asked by the work finds the send made before it.
     #[handler]
     async fn send_then_post(ctx: &Context, (key, url): (String, String)) -> Result<String, Failure> {
-        ctx.object::<crate::calls::CalleeClient>(key).add(1).send();
+        ctx.object::<super::calls::CalleeClient>(key).add(1).send();
         post(ctx, url).await
     }
 }

@@ -66,7 +66,7 @@ impl Signals {
         let (id, result) = ctx.service::<SignalsClient>().receive(("none".to_owned(), 0, 0)).start();
         assert_eq!(result.await?, Vec::<String>::new());
         ctx.send_signal(&id, "none", "1");
-        ctx.send_signal(&crate::attach::unknown(&id), "none", "1");
+        ctx.send_signal(&super::attach::unknown(&id), "none", "1");
         Ok(())
     }
 

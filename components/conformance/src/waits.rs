@@ -2,8 +2,8 @@
 
 use relight::prelude::*;
 
-use crate::calls::CalleeClient;
-use crate::sends::RecorderClient;
+use super::calls::CalleeClient;
+use super::sends::RecorderClient;
 
 /// Waits.
 #[virtual_object]

@@ -15,8 +15,8 @@ use tokio::{sync::mpsc, task::AbortHandle};
 use crate::{
     bindings::relight::handler::requests::{AttemptError as GuestError, Request},
     convert,
-    deployments::Loaded,
     durable::Durable,
+    exports::Loaded,
     guest::{Guest, Role, Stop, ended},
     log::{Lines, Source},
     runner::Shared,
@@ -185,8 +185,8 @@ pub(crate) async fn invoke(
     let identity = &durable.identity;
     let memory_bytes_max = shared.memory_bytes_max(&identity.deployment);
     let _live = shared.live_instance();
-    let mut store = Guest::store(&shared.engine, memory_bytes_max, lines);
-    let instance = match loaded.pre.instantiate_async(&mut store).await {
+    let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines);
+    let instance = match loaded.instantiate(&mut store).await {
         Ok(instance) => instance,
         Err(error) => return (Err(error), durable, store.into_data().lines),
     };
@@ -199,7 +199,7 @@ pub(crate) async fn invoke(
         input: input.clone(),
     };
     store.data_mut().begin(Role::Handler(durable), abort_timeout);
-    let returned = instance.relight_handler_handler().call_invoke(&mut store, &request).await;
+    let returned = loaded.invoke(&mut store, &instance, &request).await;
     let guest = store.into_data();
     let Role::Handler(durable) = guest.role else { unreachable!("the role was given above") };
     (returned, durable, guest.lines)

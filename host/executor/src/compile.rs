@@ -21,7 +21,7 @@ use tokio::{process::Command, sync::Semaphore, task::spawn_blocking, time::timeo
 use wasmtime::{Engine, component::Component};
 
 use crate::{
-    engine,
+    engine::{self, EngineKind},
     limits::{COMPILATIONS_MAX, COMPILE_CPU_MAX, COMPILE_DEADLINE, COMPILE_MEMORY_BYTES_MAX},
 };
 
@@ -90,8 +90,10 @@ pub enum CompileError {
 /// Native code on disk.
 #[derive(Debug)]
 pub(crate) struct NativeCode {
-    /// Of this engine's configuration.
+    /// Of the plain engine's configuration. What is for the other engine is in a folder of its own beside it: their
+    /// configurations differ in one point only, and never change apart.
     dir: PathBuf,
+    concurrent_dir: PathBuf,
     worker: CompileWorker,
     limits: CompileLimits,
     compiling: Semaphore,
@@ -106,22 +108,29 @@ impl NativeCode {
         worker: CompileWorker,
         limits: CompileLimits,
     ) -> Result<Self, CompileError> {
-        let dir = native_dir.join(format!("{:016x}", engine::compatibility(engine)));
-        fs::create_dir_all(&dir).map_err(file("create", &dir))?;
+        let name = format!("{:016x}", engine::compatibility(engine));
+        let concurrent_dir = native_dir.join(format!("{name}-async"));
+        let dir = native_dir.join(name);
+        let dirs = [&dir, &concurrent_dir];
+        for dir in dirs {
+            fs::create_dir_all(dir).map_err(file("create", dir))?;
+        }
         for entry in fs::read_dir(native_dir).map_err(file("read", native_dir))? {
             let path = entry.map_err(file("read", native_dir))?.path();
-            if path.is_dir() && path != dir {
+            if path.is_dir() && !dirs.contains(&&path) {
                 fs::remove_dir_all(&path).map_err(file("remove", &path))?;
             }
         }
-        for entry in fs::read_dir(&dir).map_err(file("read", &dir))? {
-            let path = entry.map_err(file("read", &dir))?.path();
-            if path.extension().is_none_or(|extension| extension != "cwasm") {
-                fs::remove_file(&path).map_err(file("remove", &path))?;
+        for path in dirs.map(|dir| files(dir)) {
+            for path in path? {
+                if path.extension().is_none_or(|extension| extension != "cwasm") {
+                    fs::remove_file(&path).map_err(file("remove", &path))?;
+                }
             }
         }
         Ok(Self {
             dir,
+            concurrent_dir,
             worker,
             limits,
             compiling: Semaphore::new(COMPILATIONS_MAX),
@@ -129,8 +138,21 @@ impl NativeCode {
         })
     }
 
-    pub fn path(&self, digest: Digest) -> PathBuf {
-        self.dir.join(format!("{digest}.cwasm"))
+    fn dir(&self, kind: EngineKind) -> &Path {
+        match kind {
+            EngineKind::Plain => &self.dir,
+            EngineKind::Concurrent => &self.concurrent_dir,
+        }
+    }
+
+    fn path(&self, kind: EngineKind, digest: Digest) -> PathBuf {
+        self.dir(kind).join(format!("{digest}.cwasm"))
+    }
+
+    /// Whether there seems to be native code for this kind of engine.
+    pub fn exists(&self, kind: EngineKind, digest: Digest) -> Result<bool, CompileError> {
+        let path = self.path(kind, digest);
+        path.try_exists().map_err(file("open", &path))
     }
 
     /// A path for a file that is not finished.
@@ -142,6 +164,7 @@ impl NativeCode {
     /// Compiles the component at `component`, whose digest this is. Waits for other compilations.
     pub async fn compile(
         &self,
+        kind: EngineKind,
         engine: &Engine,
         digest: Digest,
         component: &Path,
@@ -150,15 +173,15 @@ impl NativeCode {
         let output = self.temporary(digest, "tmp");
         let compiled = match &self.worker {
             CompileWorker::Process { program, args } => {
-                run_worker(program, args, component, &output, self.limits).await
+                run_worker(program, args, kind, component, &output, self.limits).await
             }
             CompileWorker::InProcess => {
                 let (engine, component, output) = (engine.clone(), component.to_owned(), output.clone());
                 blocking(move || compile_file(&engine, &component, &output)).await
             }
         };
-        let path = self.path(digest);
-        let dir = self.dir.clone();
+        let path = self.path(kind, digest);
+        let dir = self.dir(kind).to_owned();
         blocking(move || {
             let published = compiled.and_then(|()| publish(&output, &path, &dir));
             if published.is_err() {
@@ -171,8 +194,13 @@ impl NativeCode {
     }
 
     /// Maps native code; `None` when there is none for this engine.
-    pub fn load(&self, engine: &Engine, digest: Digest) -> Result<Option<Component>, CompileError> {
-        let path = self.path(digest);
+    pub fn load(
+        &self,
+        kind: EngineKind,
+        engine: &Engine,
+        digest: Digest,
+    ) -> Result<Option<Component>, CompileError> {
+        let path = self.path(kind, digest);
         if !path.try_exists().map_err(file("open", &path))? {
             return Ok(None);
         }
@@ -187,8 +215,13 @@ impl NativeCode {
     }
 
     /// Maps native code that was just made. What the engine refuses now would need more than the pool gives one instance.
-    pub fn load_new(&self, engine: &Engine, digest: Digest) -> Result<Component, CompileError> {
-        map(engine, &self.path(digest)).map_err(|error| {
+    pub fn load_new(
+        &self,
+        kind: EngineKind,
+        engine: &Engine,
+        digest: Digest,
+    ) -> Result<Component, CompileError> {
+        map(engine, &self.path(kind, digest)).map_err(|error| {
             self.remove(digest);
             let message = format!("{error:#}");
             if error.is::<io::Error>() { CompileError::Load(message) } else { CompileError::Invalid(message) }
@@ -197,20 +230,29 @@ impl NativeCode {
 
     /// Deletes native code of all other components.
     pub fn retain(&self, digests: &BTreeSet<Digest>) -> Result<(), CompileError> {
-        let kept: BTreeSet<PathBuf> = digests.iter().map(|digest| self.path(*digest)).collect();
-        for entry in fs::read_dir(&self.dir).map_err(file("read", &self.dir))? {
-            let path = entry.map_err(file("read", &self.dir))?.path();
-            if path.extension().is_some_and(|extension| extension == "cwasm") && !kept.contains(&path) {
-                fs::remove_file(&path).map_err(file("remove", &path))?;
+        for kind in EngineKind::ALL {
+            let kept: BTreeSet<PathBuf> = digests.iter().map(|digest| self.path(kind, *digest)).collect();
+            for path in files(self.dir(kind))? {
+                if path.extension().is_some_and(|extension| extension == "cwasm") && !kept.contains(&path) {
+                    fs::remove_file(&path).map_err(file("remove", &path))?;
+                }
             }
         }
         Ok(())
     }
 
     pub fn remove(&self, digest: Digest) {
-        // Left behind it wastes space until the next start of another version.
-        let _ = fs::remove_file(self.path(digest));
+        for kind in EngineKind::ALL {
+            // Left behind it wastes space until the next start of another version.
+            let _ = fs::remove_file(self.path(kind, digest));
+        }
     }
+}
+
+fn files(dir: &Path) -> Result<Vec<PathBuf>, CompileError> {
+    let entries = fs::read_dir(dir).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let entries = entries.map_err(file("read", dir))?;
+    Ok(entries.into_iter().map(|entry| entry.path()).collect())
 }
 
 fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
@@ -259,6 +301,7 @@ fn compile_file(engine: &Engine, component: &Path, output: &Path) -> Result<(), 
 async fn run_worker(
     program: &Path,
     args: &[OsString],
+    kind: EngineKind,
     component: &Path,
     output: &Path,
     limits: CompileLimits,
@@ -269,6 +312,7 @@ async fn run_worker(
         .arg(output)
         .arg(limits.memory_bytes_max.to_string())
         .arg(limits.cpu_max.as_secs().max(1).to_string())
+        .arg(kind.name())
         // Secrets of the server are none of its business.
         .env_clear()
         .stdin(Stdio::null())
@@ -304,11 +348,12 @@ fn judge(status: ExitStatus, message: &str, limits: CompileLimits) -> Result<(),
 
 /// What the compile worker does: limits itself, compiles, ends. Nothing in it is trusted to end well.
 ///
-/// `args`: path of the component, path of the output, bytes of memory, seconds of CPU time.
+/// `args`: path of the component, path of the output, bytes of memory, seconds of CPU time, kind of engine.
 pub fn compile_worker_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let result = worker_args(args).and_then(|(component, output, memory_bytes_max, cpu_s_max)| {
+    let result = worker_args(args).and_then(|args| {
+        let WorkerArgs { component, output, memory_bytes_max, cpu_s_max, kind } = args;
         limit_self(memory_bytes_max, cpu_s_max)?;
-        let engine = engine::compiling().map_err(|error| (EXIT_IO, format!("{error:#}")))?;
+        let engine = engine::compiling(kind).map_err(|error| (EXIT_IO, format!("{error:#}")))?;
         compile_file(&engine, &component, &output).map_err(|error| match error {
             CompileError::Invalid(message) => (EXIT_INVALID, message),
             CompileError::File { ref source, .. } => (EXIT_IO, format!("{error}: {source}")),
@@ -325,15 +370,23 @@ pub fn compile_worker_main(args: impl IntoIterator<Item = OsString>) -> ExitCode
     }
 }
 
-type WorkerArgs = (PathBuf, PathBuf, u64, u64);
+struct WorkerArgs {
+    component: PathBuf,
+    output: PathBuf,
+    memory_bytes_max: u64,
+    cpu_s_max: u64,
+    kind: EngineKind,
+}
 
 fn worker_args(args: impl IntoIterator<Item = OsString>) -> Result<WorkerArgs, (u8, String)> {
-    let usage = || (EXIT_USAGE, "usage: IN OUT MEMORY-BYTES CPU-SECONDS".to_owned());
+    let usage = || (EXIT_USAGE, "usage: IN OUT MEMORY-BYTES CPU-SECONDS ENGINE".to_owned());
     let args: Vec<OsString> = args.into_iter().collect();
-    let [component, output, memory, cpu] = args.as_slice() else { return Err(usage()) };
+    let [component, output, memory, cpu, kind] = args.as_slice() else { return Err(usage()) };
     let number = |text: &OsString| text.to_str().and_then(|text| text.parse().ok());
     let (Some(memory), Some(cpu)) = (number(memory), number(cpu)) else { return Err(usage()) };
-    Ok((component.into(), output.into(), memory, cpu))
+    let kind = EngineKind::ALL.into_iter().find(|known| *kind == *known.name()).ok_or_else(usage)?;
+    let (component, output) = (component.into(), output.into());
+    Ok(WorkerArgs { component, output, memory_bytes_max: memory, cpu_s_max: cpu, kind })
 }
 
 fn limit_self(memory_bytes_max: u64, cpu_s_max: u64) -> Result<(), (u8, String)> {

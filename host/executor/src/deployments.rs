@@ -8,30 +8,28 @@ use std::{
 
 use relight_core::Digest;
 use tokio::sync::OnceCell;
-use wasmtime::{
-    Engine,
-    component::{Component, Linker},
-};
+use wasmtime::{Engine, component::Component};
 
 use crate::{
-    bindings::ServicePre,
     compile::{CompileError, NativeCode, blocking},
-    guest::Guest,
+    engine::{EngineKind, Engines},
+    exports::Loaded,
     limits::LOADED_DEPLOYMENTS_MAX,
     stats::Counters,
+    upload,
 };
 
-/// A component whose imports are linked and whose exports are checked.
-pub(crate) struct Loaded {
-    pub pre: ServicePre<Guest>,
+/// A component's native code, and the kind of engine that it is for.
+pub(crate) struct Native {
+    pub kind: EngineKind,
+    pub component: Component,
 }
 
 /// Answers where the bytes of a component are.
 pub type ComponentPath = Arc<dyn Fn(Digest) -> PathBuf + Send + Sync>;
 
 pub(crate) struct Deployments {
-    engine: Engine,
-    linker: Linker<Guest>,
+    engines: Engines,
     pub native: Arc<NativeCode>,
     component_path: ComponentPath,
     counters: Arc<Counters>,
@@ -52,20 +50,12 @@ struct CacheSlot {
 
 impl Deployments {
     pub fn new(
-        engine: &Engine,
-        linker: Linker<Guest>,
+        engines: Engines,
         native: Arc<NativeCode>,
         component_path: ComponentPath,
         counters: Arc<Counters>,
     ) -> Self {
-        Self {
-            engine: engine.clone(),
-            linker,
-            native,
-            component_path,
-            counters,
-            cache: Mutex::new(Cache::default()),
-        }
+        Self { engines, native, component_path, counters, cache: Mutex::new(Cache::default()) }
     }
 
     /// The component with this digest. Loads, or even compiles, at most once whoever asks at the same time.
@@ -90,34 +80,59 @@ impl Deployments {
     }
 
     /// Links a component. The error is a difference between its types and those of the contract.
-    pub fn link(&self, component: &Component) -> wasmtime::Result<Loaded> {
-        Ok(Loaded { pre: ServicePre::new(self.linker.instantiate_pre(component)?)? })
+    pub fn link(&self, native: &Native) -> wasmtime::Result<Loaded> {
+        Loaded::new(self.engines.get(native.kind)?.linker.instantiate_pre(&native.component)?)
     }
 
     /// Compiles what is at `path`, and loads it.
-    pub async fn compile(&self, digest: Digest, path: &Path) -> Result<Component, CompileError> {
+    pub async fn compile(
+        &self,
+        kind: EngineKind,
+        digest: Digest,
+        path: &Path,
+    ) -> Result<Native, CompileError> {
         self.counters.compilations.increment();
-        self.native.compile(&self.engine, digest, path).await?;
-        let (engine, native) = (self.engine.clone(), self.native.clone());
-        blocking(move || native.load_new(&engine, digest)).await
+        let engine = self.engine(kind)?;
+        self.native.compile(kind, &engine, digest, path).await?;
+        let native = self.native.clone();
+        let component = blocking(move || native.load_new(kind, &engine, digest)).await?;
+        Ok(Native { kind, component })
     }
 
-    /// Native code that is on disk already.
-    pub async fn load_native(&self, digest: Digest) -> Result<Option<Component>, CompileError> {
-        let (engine, native) = (self.engine.clone(), self.native.clone());
-        blocking(move || native.load(&engine, digest)).await
+    /// Native code that is on disk already, for whichever engine.
+    pub async fn load_native(&self, digest: Digest) -> Result<Option<Native>, CompileError> {
+        for kind in EngineKind::ALL {
+            // Asked first, because an engine that nothing needs is not made.
+            if !self.native.exists(kind, digest)? {
+                continue;
+            }
+            let (engine, native) = (self.engine(kind)?, self.native.clone());
+            if let Some(component) = blocking(move || native.load(kind, &engine, digest)).await? {
+                return Ok(Some(Native { kind, component }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn engine(&self, kind: EngineKind) -> Result<Engine, CompileError> {
+        match self.engines.get(kind) {
+            Ok(running) => Ok(running.engine.clone()),
+            Err(error) => Err(CompileError::Load(format!("failed to start an engine: {error:#}"))),
+        }
     }
 
     async fn load(&self, digest: Digest) -> Result<Arc<Loaded>, CompileError> {
-        let component = match self.load_native(digest).await? {
-            Some(component) => component,
+        let native = match self.load_native(digest).await? {
+            Some(native) => native,
             None => {
                 let path = (self.component_path)(digest);
                 tracing::info!(%digest, "compiling a component that has no native code");
-                self.compile(digest, &path).await?
+                let file = path.clone();
+                let kind = blocking(move || upload::engine_kind(&file)).await?;
+                self.compile(kind, digest, &path).await?
             }
         };
-        let loaded = self.link(&component).map_err(|error| CompileError::Load(format!("{error:#}")))?;
+        let loaded = self.link(&native).map_err(|error| CompileError::Load(format!("{error:#}")))?;
         Ok(Arc::new(loaded))
     }
 

@@ -113,7 +113,7 @@ async fn run(shared: &Arc<Shared>, start: &EffectStart) -> Result<Outcome, Effec
     let _live = shared.live_instance();
     let memory_bytes_max = shared.memory_bytes_max(&start.deployment);
     let lines = Lines::new(Source::Invocation(start.id));
-    let mut store = Guest::store(&shared.engine, memory_bytes_max, lines);
+    let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines);
     let stopped = |error: &wasmtime::Error, guest: &Guest| {
         let ended = ended(error, guest.lines.last_error());
         if ended.kind == AttemptErrorKind::Host {
@@ -121,8 +121,7 @@ async fn run(shared: &Arc<Shared>, start: &EffectStart) -> Result<Outcome, Effec
         }
         retryable(ended.message)
     };
-    let instance =
-        loaded.pre.instantiate_async(&mut store).await.map_err(|error| stopped(&error, store.data()))?;
+    let instance = loaded.instantiate(&mut store).await.map_err(|error| stopped(&error, store.data()))?;
     let live = Live {
         id: start.id,
         invocation: start.invocation.clone(),
@@ -137,7 +136,7 @@ async fn run(shared: &Arc<Shared>, start: &EffectStart) -> Result<Outcome, Effec
         idempotency_key: idempotency_key(start),
     };
     let started = Instant::now();
-    let returned = instance.relight_handler_handler().call_effect(&mut store, &request).await;
+    let returned = loaded.effect(&mut store, &instance, &request).await;
     tracing::debug!(
         invocation = %start.id, index = %start.index, elapsed_us = started.elapsed().as_micros() as u64,
         "effect returned"

@@ -1,10 +1,12 @@
-//! The one engine of a process: its configuration, knob by knob, and the thread that drives its epochs.
+//! The engines of a process: their configuration, knob by knob, and the threads that drive their epochs.
 //!
-//! What a single instance may use is in `limits.rs`; how instances are made is in `guest.rs`.
+//! There is one for components of plain functions, from the start, and one for components with async functions, once
+//! there is such a component. What a single instance may use is in `limits.rs`; how instances are made is in `guest.rs`.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     num::NonZeroUsize,
+    sync::{Mutex, OnceLock, PoisonError},
     thread,
 };
 
@@ -28,10 +30,31 @@ const TABLE_KEEP_RESIDENT_BYTES: usize = 1 << 20;
 const STACK_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 /// Address space of one linear memory: with all of 4 GiB reserved, compiled code needs no bounds checks.
 const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
-/// Slots per instance in the pool. Components may have more memories than this; then fewer of them run at once.
+/// Slots per instance in a pool. Components may have more memories than this; then fewer of them run at once.
 const MEMORIES_PER_INSTANCE: usize = 2;
 const TABLES_PER_INSTANCE: usize = 8;
 const CORE_INSTANCES_PER_INSTANCE: usize = 16;
+
+/// What an engine is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum EngineKind {
+    /// Components of plain functions.
+    Plain,
+    /// Components that use the async part of the component model: async exports, and what their languages make of them.
+    Concurrent,
+}
+
+impl EngineKind {
+    pub const ALL: [Self; 2] = [Self::Plain, Self::Concurrent];
+
+    /// For the command line of the compile worker.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Concurrent => "concurrent",
+        }
+    }
+}
 
 /// Sizes of the pool of instances.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +63,54 @@ pub(crate) struct PoolSize {
     pub memory_bytes_max: u64,
 }
 
-/// An engine that runs guests.
-pub(crate) fn running(size: PoolSize) -> wasmtime::Result<Engine> {
-    let mut config = config();
+/// An engine that runs guests, and what it links them with.
+pub(crate) struct Running {
+    pub engine: Engine,
+    pub linker: Linker<Guest>,
+}
+
+/// Both engines. Each has a pool for all instances: which of them runs how many is not known before.
+pub(crate) struct Engines {
+    size: PoolSize,
+    plain: Running,
+    concurrent: OnceLock<Running>,
+    /// Held while the second one is made, so that there is never a third.
+    making: Mutex<()>,
+}
+
+impl Engines {
+    pub fn new(size: PoolSize) -> wasmtime::Result<Self> {
+        let plain = Running::new(EngineKind::Plain, size)?;
+        Ok(Self { size, plain, concurrent: OnceLock::new(), making: Mutex::new(()) })
+    }
+
+    /// Makes the engine when this kind is asked for the first time.
+    pub fn get(&self, kind: EngineKind) -> wasmtime::Result<&Running> {
+        if kind == EngineKind::Plain {
+            return Ok(&self.plain);
+        }
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.concurrent.get() {
+            Some(running) => Ok(running),
+            None => {
+                tracing::info!("starting the engine for components with async functions");
+                let running = Running::new(kind, self.size)?;
+                Ok(self.concurrent.get_or_init(|| running))
+            }
+        }
+    }
+}
+
+impl Running {
+    fn new(kind: EngineKind, size: PoolSize) -> wasmtime::Result<Self> {
+        let engine = running(kind, size)?;
+        let linker = linker(&engine)?;
+        Ok(Self { engine, linker })
+    }
+}
+
+fn running(kind: EngineKind, size: PoolSize) -> wasmtime::Result<Engine> {
+    let mut config = config(kind);
     // Reusing slots costs half of what mapping memory for each instance does, and scales over cores.
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(size)));
     let engine = Engine::new(&config)?;
@@ -51,8 +119,8 @@ pub(crate) fn running(size: PoolSize) -> wasmtime::Result<Engine> {
 }
 
 /// An engine that only compiles: the same code, without the address space of a pool.
-pub(crate) fn compiling() -> wasmtime::Result<Engine> {
-    let mut config = config();
+pub(crate) fn compiling(kind: EngineKind) -> wasmtime::Result<Engine> {
+    let mut config = config(kind);
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     Engine::new(&config)
 }
@@ -65,17 +133,19 @@ pub(crate) fn compatibility(engine: &Engine) -> u64 {
 }
 
 /// All imports of the contract.
-pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     Service::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     Ok(linker)
 }
 
-fn config() -> Config {
+fn config(kind: EngineKind) -> Config {
+    let is_concurrent = kind == EngineKind::Concurrent;
     let mut config = Config::new();
     config
         // The contract has one blocking call at a time; without it a store and its calls are 30 % cheaper.
-        .concurrency_support(false)
+        .concurrency_support(is_concurrent)
+        .wasm_component_model_async(is_concurrent)
         // Endless loops must end, and computing guests must let others run.
         .epoch_interruption(true)
         // Not used: a count of instructions costs half of the speed, and nothing recorded depends on it.
@@ -174,8 +244,20 @@ mod tests {
 
     #[test]
     fn compiling_engine_makes_code_for_running_engine() {
-        let running = running(PoolSize { instances: 2, memory_bytes_max: 64 << 20 }).expect("engine");
-        let compiling = compiling().expect("engine");
-        assert_eq!(compatibility(&running), compatibility(&compiling));
+        for kind in EngineKind::ALL {
+            let size = PoolSize { instances: 2, memory_bytes_max: 64 << 20 };
+            let running = running(kind, size).expect("engine");
+            let compiling = compiling(kind).expect("engine");
+            assert_eq!(compatibility(&running), compatibility(&compiling));
+        }
+    }
+
+    #[test]
+    fn both_engines_fit_the_address_space_with_all_instances() {
+        let size = PoolSize { instances: crate::limits::INSTANCES_MAX, memory_bytes_max: 64 << 20 };
+        let engines = Engines::new(size).expect("engine");
+        let concurrent = engines.get(EngineKind::Concurrent).expect("engine");
+        let again = engines.get(EngineKind::Concurrent).expect("engine");
+        assert!(Engine::same(&concurrent.engine, &again.engine));
     }
 }

@@ -20,6 +20,7 @@ mod deployments;
 mod durable;
 mod effect;
 mod engine;
+mod exports;
 mod guest;
 mod http;
 mod identity;

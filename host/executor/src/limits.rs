@@ -21,8 +21,9 @@ pub const MEMORIES_PER_COMPONENT_MAX: u32 = 4;
 pub const TABLES_PER_COMPONENT_MAX: u32 = 64;
 /// Core instances of one component; a dynamically linked Python needs about 30.
 pub const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
-/// Instances that may live at once: each reserves two slots of 4 GiB of address space, of which there are 128 TiB.
-pub const INSTANCES_MAX: usize = 10_000;
+/// Instances that may live at once: each reserves two slots of 4 GiB in each of two engines, and of 128 TiB of address
+/// space a program's own place leaves 43 TiB above it.
+pub const INSTANCES_MAX: usize = 5_000;
 
 /// What a guest may hand to the host in one call: the largest payload, its headers, and room for its encoding.
 pub const HOST_CALL_BYTES_MAX: usize = 16 << 20;

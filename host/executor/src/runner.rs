@@ -10,14 +10,13 @@ use relight_core::{
 };
 use rustls::ClientConfig;
 use tokio::{runtime::Handle, sync::Semaphore};
-use wasmtime::Engine;
 
 use crate::{
     attempt,
     compile::{CompileError, CompileLimits, CompileWorker, NativeCode},
     deployments::{ComponentPath, Deployments},
     effect,
-    engine::{self, PoolSize},
+    engine::{EngineKind, Engines, PoolSize},
     http,
     limits::{INSTANCES_MAX, LINGER_DEFAULT, LINGER_OCCUPANCY_PERCENT, MEMORY_BYTES_CEILING, REPLAYS_MAX},
     place::{Place, WARY},
@@ -91,7 +90,6 @@ impl fmt::Debug for Executor {
 
 /// What all attempts, effects and uploads use.
 pub(crate) struct Shared {
-    pub engine: Engine,
     pub deployments: Deployments,
     pub counters: Arc<Counters>,
     pub config: ExecutorConfig,
@@ -120,21 +118,18 @@ impl Executor {
         }
         let failed = |error: wasmtime::Error| ExecutorError::Engine(format!("{error:#}"));
         let size = PoolSize { instances, memory_bytes_max: config.memory_bytes_max };
-        let engine = engine::running(size).map_err(failed)?;
-        let linker = engine::linker(&engine).map_err(failed)?;
+        let engines = Engines::new(size).map_err(failed)?;
         let native = NativeCode::open(
             &config.native_dir,
-            &engine,
+            &engines.get(EngineKind::Plain).map_err(failed)?.engine,
             config.compile_worker.clone(),
             config.compile_limits,
         )
         .map_err(ExecutorError::Native)?;
         let counters = Arc::new(Counters::default());
         let component_path = config.component_path.clone();
-        let deployments =
-            Deployments::new(&engine, linker, Arc::new(native), component_path, counters.clone());
+        let deployments = Deployments::new(engines, Arc::new(native), component_path, counters.clone());
         let shared = Shared {
-            engine,
             deployments,
             counters,
             place: Place::new(runtime, WARY),

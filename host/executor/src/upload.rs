@@ -7,7 +7,7 @@ mod interface;
 mod manifest;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,13 +17,14 @@ use relight_core::{
     Digest,
     schema::{EffectDef, Service},
 };
-use wasmtime::component::Component;
 
 pub use self::error::UploadError;
 use self::manifest::CheckedManifest;
 use crate::{
-    compile::blocking,
-    deployments::Loaded,
+    compile::{CompileError, blocking},
+    deployments::Native,
+    engine::EngineKind,
+    exports::Loaded,
     guest::{Guest, ended},
     limits::{
         COMPONENT_BYTES_MAX, MANIFEST_BYTES_MAX, MEMORIES_PER_COMPONENT_MAX, TABLE_ELEMENTS_MAX,
@@ -67,12 +68,12 @@ pub(crate) async fn check(
         });
     }
     let bytes = component.clone();
-    let (digest, imports) = blocking(move || {
+    let (digest, interface) = blocking(move || {
         let interface = interface::check(&bytes, memory_bytes_max)?;
         Ok::<_, UploadError>((Digest(*blake3::hash(&bytes).as_bytes()), interface))
     })
     .await?;
-    let (native, compiled_in) = compiled(shared, digest, component.clone()).await?;
+    let (native, compiled_in) = compiled(shared, interface.kind, digest, component.clone()).await?;
     let described = accepted(shared, digest, &native, memory_bytes_max).await;
     let manifest = described.inspect_err(|_| {
         // What was there before belongs to a deployment.
@@ -86,16 +87,26 @@ pub(crate) async fn check(
         services: manifest.services,
         effects: manifest.effects,
         sdk: manifest.sdk,
-        imports,
+        imports: interface.imports,
         compiled_in,
     })
+}
+
+/// The kind of engine that runs the component at `path`, which was accepted before.
+pub(crate) fn engine_kind(path: &Path) -> Result<EngineKind, CompileError> {
+    let bytes = std::fs::read(path).map_err(|source| CompileError::File {
+        doing: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    interface::engine_kind(&bytes).map_err(|error| CompileError::Invalid(error.to_string()))
 }
 
 /// What the component says about itself, if it can be run.
 async fn accepted(
     shared: &Arc<Shared>,
     digest: Digest,
-    native: &Component,
+    native: &Native,
     memory_bytes_max: u64,
 ) -> Result<CheckedManifest, UploadError> {
     check_resources(native, memory_bytes_max)?;
@@ -111,9 +122,10 @@ async fn accepted(
 /// Native code, found or made.
 async fn compiled(
     shared: &Shared,
+    kind: EngineKind,
     digest: Digest,
     component: Bytes,
-) -> Result<(Component, Duration), UploadError> {
+) -> Result<(Native, Duration), UploadError> {
     if let Some(native) = shared.deployments.load_native(digest).await? {
         return Ok((native, Duration::ZERO));
     }
@@ -123,7 +135,7 @@ async fn compiled(
     blocking(move || std::fs::write(&path, &component)).await.map_err(|source| UploadError::Host {
         message: format!("failed to write `{}`: {source}", file.0.display()),
     })?;
-    let native = shared.deployments.compile(digest, &file.0).await?;
+    let native = shared.deployments.compile(kind, digest, &file.0).await?;
     Ok((native, started.elapsed()))
 }
 
@@ -138,8 +150,8 @@ impl Drop for Temporary {
 }
 
 /// Whether the pool of instances has room for one of these.
-fn check_resources(component: &Component, memory_bytes_max: u64) -> Result<(), UploadError> {
-    let Some(needs) = component.resources_required() else {
+fn check_resources(native: &Native, memory_bytes_max: u64) -> Result<(), UploadError> {
+    let Some(needs) = native.component.resources_required() else {
         return Err(UploadError::Unsupported { what: "components that import core modules".to_owned() });
     };
     let memory_bytes = needs.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE_BYTES);
@@ -163,13 +175,13 @@ pub(crate) async fn describe(
     memory_bytes_max: u64,
 ) -> Result<CheckedManifest, UploadError> {
     // Guest code runs where guests run, whoever asks.
-    let (engine, pre, shared) = (shared.engine.clone(), loaded.pre.clone(), shared.clone());
+    let (loaded, shared) = (loaded.clone(), shared.clone());
     let describing = shared.place.runtime().clone().spawn(async move {
         let _live = shared.live_instance();
-        let mut store = Guest::store(&engine, memory_bytes_max, Lines::new(Source::Silent));
+        let mut store = Guest::store(loaded.engine(), memory_bytes_max, Lines::new(Source::Silent));
         store.set_hostcall_fuel(MANIFEST_BYTES_MAX);
-        let described = match pre.instantiate_async(&mut store).await {
-            Ok(instance) => instance.relight_handler_handler().call_describe(&mut store).await,
+        let described = match loaded.instantiate(&mut store).await {
+            Ok(instance) => loaded.describe(&mut store, &instance).await,
             Err(error) => Err(error),
         };
         described.map_err(|error| ended(&error, store.data().lines.last_error()).message)

@@ -249,7 +249,7 @@ mod tests {
             ("ingress.port", "99999", "a port"),
             ("admin.address", "localhost", "an IP address"),
             ("executor.suspend-after", "soon", "a duration"),
-            ("executor.attempts-max", "0", "from 1 to 10000"),
+            ("executor.attempts-max", "0", "from 1 to 5000"),
             ("executor.memory-max", "much", "a size"),
             ("executor.memory-max", "513MiB", "to 512MiB"),
             ("ingress.body-max", "11MiB", "from 1 byte to 10MiB"),

@@ -73,7 +73,9 @@ impl UploadError {
                 "build for plain WebAssembly 2.0 with SIMD: threads, memory64, GC and exceptions are off"
             }
             Self::Truncated { .. } => "upload the whole file; an earlier transfer may have been cut",
-            Self::MissingExport { .. } => "build against the world `service` of `relight:handler@0.1.0`",
+            Self::MissingExport { .. } => {
+                "build against the world `service`, or `service-async`, of `relight:handler@0.1.0`"
+            }
             Self::Unsupported { .. } => "use what this version of the server supports, or a newer server",
             Self::UnknownImport { .. } => "a component may import `relight:handler` interfaces only",
             Self::Types { .. } => "build with an SDK for `relight:handler@0.1.0`",

@@ -1,19 +1,19 @@
 //! What uploaded bytes are, and what they export and import, without compiling anything.
 
 use wasmparser::{
-    BinaryReaderError, ComponentExternalKind, Parser, Payload, Validator, WasmFeatures,
-    component_types::ComponentEntityType, types::Types,
+    BinaryReaderError, ComponentExternalKind, FuncToValidate, FunctionBody, Parser, Payload, Validator,
+    ValidatorResources, WasmFeatures, component_types::ComponentEntityType, types::Types,
 };
 
 use super::{PAGE_BYTES, UploadError};
-use crate::limits::TABLE_ELEMENTS_MAX;
+use crate::{engine::EngineKind, limits::TABLE_ELEMENTS_MAX};
 
 const MAGIC: &[u8; 4] = b"\0asm";
 const NAMESPACE: &str = "relight:handler/";
 const VERSION: &str = "@0.1.0";
-/// Its functions are checked by type when the component is linked.
-const HANDLER_EXPORT: &str = relight_wit::HANDLER_EXPORT;
-const HANDLER_ASYNC_EXPORT: &str = "relight:handler/handler-async";
+/// A component has one of them, and may have others that nobody calls. Their functions are checked by type before the
+/// component is first described.
+const HANDLER_EXPORTS: [&str; 2] = [relight_wit::HANDLER_EXPORT, relight_wit::HANDLER_ASYNC_EXPORT];
 
 /// Functions that a component may import, by interface. Interfaces of types have none.
 const IMPORTS: [(&str, &[&str]); 10] = [
@@ -51,30 +51,51 @@ const IMPORTS: [(&str, &[&str]); 10] = [
 /// Imports and exports at the outside of a component; no toolchain comes near.
 const OUTSIDE_NAMES_MAX: usize = 1_000;
 
-/// What components may be made of; the engine's configuration is the same, but for `CM_ASYNC`, which is here so that
-/// a component that exports async functions is told so and not called invalid.
+/// What components may be made of; the engines' configurations are the same. The concurrent one has `CM_ASYNC` beside.
 const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::COMPONENT_MODEL)
-    .union(WasmFeatures::CM_ASYNC)
     .difference(WasmFeatures::GC_TYPES);
 
-/// The functions it imports, as `relight:handler/ops.call`, in the order of the component.
-///
+/// What a component that may be deployed looks like from outside.
+pub(super) struct Interface {
+    pub kind: EngineKind,
+    /// The functions it imports, as `relight:handler/ops.call`, in the order of the component.
+    pub imports: Vec<String>,
+}
+
 /// `memory_bytes_max`: what one memory may begin with. Native code that needs more is not even loaded.
-pub(super) fn check(bytes: &[u8], memory_bytes_max: u64) -> Result<Vec<String>, UploadError> {
+pub(super) fn check(bytes: &[u8], memory_bytes_max: u64) -> Result<Interface, UploadError> {
     check_kind(bytes)?;
-    let (types, outside) = validate(bytes)?;
+    let (kind, outline) = outline_of_kind(bytes)?;
+    let Outline { types, outside, functions } = outline;
+    validate_functions(functions, bytes.len())?;
     check_initial_sizes(&outside, memory_bytes_max)?;
     check_exports(&types, &outside.exports)?;
-    let mut functions = Vec::new();
+    let mut imports = Vec::new();
     for name in &outside.imports {
-        check_import(&types, name, &mut functions)?;
+        check_import(&types, name, &mut imports)?;
     }
-    Ok(functions)
+    Ok(Interface { kind, imports })
+}
+
+/// Which engine runs a component that was checked before.
+pub(super) fn engine_kind(bytes: &[u8]) -> Result<EngineKind, UploadError> {
+    outline_of_kind(bytes).map(|(kind, _)| kind)
+}
+
+/// The plain engine runs everything that it can: there instances and calls cost less.
+fn outline_of_kind(bytes: &[u8]) -> Result<(EngineKind, Outline<'_>), UploadError> {
+    match outline(bytes, FEATURES) {
+        Ok(outline) => Ok((EngineKind::Plain, outline)),
+        Err(_) => {
+            let outline = outline(bytes, FEATURES.union(WasmFeatures::CM_ASYNC))?;
+            Ok((EngineKind::Concurrent, outline))
+        }
+    }
 }
 
 fn check_kind(bytes: &[u8]) -> Result<(), UploadError> {
@@ -122,15 +143,22 @@ fn check_initial_sizes(outside: &Outside, memory_bytes_max: u64) -> Result<(), U
     Ok(())
 }
 
-fn validate(bytes: &[u8]) -> Result<(Types, Outside), UploadError> {
-    let mut validator = Validator::new_with_features(FEATURES);
+/// Everything about a component but the bodies of its functions, which are not validated yet.
+struct Outline<'a> {
+    types: Types,
+    outside: Outside,
+    functions: Vec<(FuncToValidate<ValidatorResources>, FunctionBody<'a>)>,
+}
+
+fn outline(bytes: &[u8], features: WasmFeatures) -> Result<Outline<'_>, UploadError> {
+    let mut validator = Validator::new_with_features(features);
     let mut outside = Outside::default();
     // Components nest: names count at depth 1 only.
     let mut depth = 0_u32;
     let mut functions = Vec::new();
     let mut end = None;
     let mut parser = Parser::new(0);
-    parser.set_features(FEATURES);
+    parser.set_features(features);
     for payload in parser.parse_all(bytes) {
         let payload = payload.map_err(|error| invalid(&error, bytes.len()))?;
         match &payload {
@@ -178,18 +206,25 @@ fn validate(bytes: &[u8]) -> Result<(Types, Outside), UploadError> {
             wasmparser::ValidPayload::Ok | wasmparser::ValidPayload::Parser(_) => {}
         }
     }
-    // After the outline, because that is what most mistakes are in.
-    let mut allocations = wasmparser::FuncValidatorAllocations::default();
-    for (function, body) in functions {
-        let mut function = function.into_validator(allocations);
-        function.validate(&body).map_err(|error| invalid(&error, bytes.len()))?;
-        allocations = function.into_allocations();
-    }
     let types = end.ok_or(UploadError::Truncated {
         message: "the end is missing".to_owned(),
         offset: bytes.len() as u64,
     })?;
-    Ok((types, outside))
+    Ok(Outline { types, outside, functions })
+}
+
+/// After the outline, because that is what most mistakes are in.
+fn validate_functions(
+    functions: Vec<(FuncToValidate<ValidatorResources>, FunctionBody<'_>)>,
+    length: usize,
+) -> Result<(), UploadError> {
+    let mut allocations = wasmparser::FuncValidatorAllocations::default();
+    for (function, body) in functions {
+        let mut function = function.into_validator(allocations);
+        function.validate(&body).map_err(|error| invalid(&error, length))?;
+        allocations = function.into_allocations();
+    }
+    Ok(())
 }
 
 fn invalid(error: &BinaryReaderError, length: usize) -> UploadError {
@@ -203,7 +238,7 @@ fn invalid(error: &BinaryReaderError, length: usize) -> UploadError {
 
 fn check_exports(types: &Types, exports: &[String]) -> Result<(), UploadError> {
     let is_exported = exports.iter().any(|name| {
-        name == HANDLER_EXPORT
+        HANDLER_EXPORTS.contains(&name.as_str())
             && types
                 .component_item_for_export(name)
                 .is_some_and(|item| matches!(item.ty, ComponentEntityType::Instance(_)))
@@ -211,10 +246,7 @@ fn check_exports(types: &Types, exports: &[String]) -> Result<(), UploadError> {
     if is_exported {
         return Ok(());
     }
-    if exports.iter().any(|name| name.starts_with(HANDLER_ASYNC_EXPORT)) {
-        return Err(UploadError::Unsupported { what: format!("`{HANDLER_ASYNC_EXPORT}`") });
-    }
-    Err(UploadError::MissingExport { name: HANDLER_EXPORT.to_owned() })
+    Err(UploadError::MissingExport { name: HANDLER_EXPORTS[0].to_owned() })
 }
 
 fn check_import(types: &Types, name: &str, functions: &mut Vec<String>) -> Result<(), UploadError> {

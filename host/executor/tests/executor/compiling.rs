@@ -27,7 +27,7 @@ async fn child_process_compiles() {
     let again = rig.executor.check(component("bench"), 64 << 20).await.expect("it is compiled");
     assert_eq!(again.compiled_in, Duration::ZERO);
     assert_eq!(rig.executor.stats().compilations, 1);
-    let files: Vec<_> = fs::read_dir(rig.native_dir()).expect("it can be read").collect();
+    let files: Vec<_> = fs::read_dir(&rig.native_dirs()[0]).expect("it can be read").collect();
     assert_eq!(files.len(), 1, "{files:?}");
 }
 
@@ -65,7 +65,7 @@ async fn cpu_time_of_the_compiler_is_limited() {
 async fn missing_or_damaged_native_code_is_made_again() {
     let rig = Rig::new(Options::default());
     let deployed = rig.deploy("bench").await;
-    let file = rig.native_dir().join(format!("{}.cwasm", deployed.checked.digest));
+    let file = rig.native_dirs()[0].join(format!("{}.cwasm", deployed.checked.digest));
     for damage in [None, Some("no native code")] {
         match damage {
             None => fs::remove_file(&file).expect("it is there"),
@@ -77,7 +77,7 @@ async fn missing_or_damaged_native_code_is_made_again() {
         fs::copy(rig.dir.path().join(&name), other.dir.path().join(&name)).expect("it can be copied");
         if damage.is_some() {
             let digest_file = file.file_name().expect("it has a name");
-            fs::copy(&file, other.native_dir().join(digest_file)).expect("it can be copied");
+            fs::copy(&file, other.native_dirs()[0].join(digest_file)).expect("it can be copied");
         }
         let mut life = Life::new(&deployed, "Greeter/greet", "1");
         life.start(&other);

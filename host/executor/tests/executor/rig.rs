@@ -40,9 +40,13 @@ fn target_dir() -> PathBuf {
     temporary.parent().expect("cargo's folder for temporary files is in the target folder").to_owned()
 }
 
+/// Whether these tests are about components with async exports: those that have a second form are taken in that.
+const IS_ASYNC: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"executor_async");
+
 /// The bytes of a guest that `cargo xtask components` has built.
 pub fn component(name: &str) -> Bytes {
-    let path = target_dir().join("components").join(format!("{name}.wasm"));
+    let form = if IS_ASYNC && ["conformance", "hostile"].contains(&name) { "-async" } else { "" };
+    let path = target_dir().join("components").join(format!("{name}{form}.wasm"));
     match fs::read(&path) {
         Ok(bytes) => bytes.into(),
         Err(error) => panic!("run `cargo xtask components` first: `{}`: {error}", path.display()),
@@ -111,39 +115,44 @@ impl Rig {
         Deployed { deployment: Arc::new(deployment(&checked)), checked }
     }
 
-    /// Folder of native code for this engine.
-    pub fn native_dir(&self) -> PathBuf {
-        let mut entries = fs::read_dir(self.dir.path().join("native")).expect("the executor made it");
-        entries.next().expect("one engine configuration").expect("it can be read").path()
+    /// Folders of native code, one for each kind of engine: the plain one is the first.
+    pub fn native_dirs(&self) -> [PathBuf; 2] {
+        let entries = fs::read_dir(self.dir.path().join("native")).expect("the executor made it");
+        let mut dirs: Vec<_> = entries.map(|entry| entry.expect("it can be read").path()).collect();
+        dirs.sort();
+        dirs.try_into().expect("two kinds of engines")
     }
 
     /// Tests run in processes of their own: compile each component once for all of them.
     fn borrow_native(&self, digest: Digest) {
-        let own = self.native_dir();
-        let _ = fs::copy(self.shared_native(digest), own.join(format!("{digest}.cwasm")));
+        for own in self.native_dirs() {
+            let _ = fs::copy(shared_native(&own, digest), own.join(format!("{digest}.cwasm")));
+        }
     }
 
     fn lend_native(&self, digest: Digest) {
-        let shared = self.shared_native(digest);
-        if shared.exists() {
-            return;
+        for dir in self.native_dirs() {
+            let (made, shared) = (dir.join(format!("{digest}.cwasm")), shared_native(&dir, digest));
+            if shared.exists() || !made.exists() {
+                continue;
+            }
+            let folder = shared.parent().expect("it is in a folder");
+            fs::create_dir_all(folder).expect("a folder can be made");
+            let own = folder.join(format!("{digest}-{}", std::process::id()));
+            fs::copy(made, &own).expect("it can be copied");
+            fs::rename(own, shared).expect("a file can be renamed");
         }
-        let folder = shared.parent().expect("it is in a folder");
-        fs::create_dir_all(folder).expect("a folder can be made");
-        let own = folder.join(format!("{digest}-{}", std::process::id()));
-        fs::copy(self.native_dir().join(format!("{digest}.cwasm")), &own).expect("native code was made");
-        fs::rename(own, shared).expect("a file can be renamed");
-    }
-
-    fn shared_native(&self, digest: Digest) -> PathBuf {
-        let engine = self.native_dir();
-        let engine = engine.file_name().expect("the folder has a name");
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(engine).join(format!("{digest}.cwasm"))
     }
 
     pub fn host(&self) -> Arc<dyn Host> {
         self.leader.clone()
     }
+}
+
+/// Where native code that belongs into `own` is kept for other tests.
+fn shared_native(own: &Path, digest: Digest) -> PathBuf {
+    let engine = own.file_name().expect("the folder has a name");
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(engine).join(format!("{digest}.cwasm"))
 }
 
 pub struct Deployed {

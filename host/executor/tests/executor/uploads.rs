@@ -3,14 +3,17 @@
 use bytes::Bytes;
 use relight_core::schema::{HandlerMode, ServiceKind};
 use relight_executor::UploadError;
+use relight_wit::{HANDLER_ASYNC_EXPORT, HANDLER_EXPORT};
 
 use crate::rig::{Options, Rig, component};
 
 async fn refused(bytes: impl Into<Bytes>) -> UploadError {
     let rig = Rig::new(Options::default());
     let error = rig.executor.check(bytes.into(), 64 << 20).await.expect_err("it cannot be deployed");
-    let left: Vec<_> = std::fs::read_dir(rig.native_dir()).expect("it can be read").collect();
-    assert!(left.is_empty(), "a refused upload leaves nothing behind: {left:?}");
+    for dir in rig.native_dirs() {
+        let left: Vec<_> = std::fs::read_dir(dir).expect("it can be read").collect();
+        assert!(left.is_empty(), "a refused upload leaves nothing behind: {left:?}");
+    }
     error
 }
 
@@ -99,11 +102,53 @@ async fn component_without_the_handler_export_is_refused() {
 }
 
 #[tokio::test]
-async fn async_export_is_not_supported_yet() {
-    let text = r#"(component
-        (instance $i)
-        (export "relight:handler/handler-async@0.1.0" (instance $i)))"#;
-    says(&refused(wat(text)).await, "RL0107", "not supported yet: `relight:handler/handler-async`");
+async fn component_with_async_exports_is_described_as_any_other() {
+    let rig = Rig::new(Options::default());
+    let (plain, asynchronous) = (rig.deploy("conformance").await, rig.deploy("conformance-async").await);
+    assert_eq!(plain.checked.services, asynchronous.checked.services);
+    assert_eq!(plain.checked.effects, asynchronous.checked.effects);
+    assert_eq!(plain.checked.imports, asynchronous.checked.imports);
+    let native = rig.native_dirs().map(|dir| std::fs::read_dir(dir).expect("it can be read").count());
+    assert_eq!(native, [1, 1], "each engine has one of them");
+}
+
+#[tokio::test]
+async fn component_that_exports_both_shapes_is_called_by_the_plain_one() {
+    // Its manifest is empty, which is refused; every other function traps.
+    let both = with_exports(&[HANDLER_EXPORT, HANDLER_ASYNC_EXPORT], "0");
+    says(&refused(both).await, "RL0114", "it has no services");
+    let asynchronous = with_exports(&[HANDLER_ASYNC_EXPORT], "0");
+    says(&refused(asynchronous).await, "RL0113", "unreachable");
+}
+
+/// A component with these instances for handlers and with others that nobody knows. `manifest`: where that of the plain shape is.
+fn with_exports(instances: &[&str], manifest: &str) -> Vec<u8> {
+    let functions: String = instances
+        .iter()
+        .map(|name| {
+            let describe = if *name == HANDLER_EXPORT { format!("i32.const {manifest}") } else { "unreachable".to_owned() };
+            format!(
+                r#"(func (export "{name}#describe") (result i32) {describe})
+                   (func (export "{name}#invoke")
+                        (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
+                   (func (export "{name}#effect") (param i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)"#
+            )
+        })
+        .collect();
+    let module = wat(&format!(
+        r#"(module
+            (memory (export "memory") 1)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+            (func (export "init") unreachable)
+            (func (export "exports#run") unreachable)
+            {functions})"#
+    ));
+    let exports: String = instances.iter().map(|name| format!("export {name};\n")).collect();
+    let world = format!(
+        "package test:shapes;\nworld shapes {{\n{exports}export init: func();\nexport exports: interface {{ run: func(); }}\n}}"
+    );
+    let module = relight_wit::embed_world(&module, &[&world], "shapes").expect("the world is one");
+    relight_wit::componentize(&module).expect("the module fits the world")
 }
 
 /// A component that exports something of the right name and has one import.
@@ -174,6 +219,6 @@ async fn refused_upload_does_not_touch_what_is_deployed() {
     let deployed = rig.deploy("bench").await;
     let error = rig.executor.check(component("bench"), 1 << 16).await.expect_err("it needs more");
     says(&error, "RL0110", "bytes of initial memory");
-    let native = rig.native_dir().join(format!("{}.cwasm", deployed.checked.digest));
+    let native = rig.native_dirs()[0].join(format!("{}.cwasm", deployed.checked.digest));
     assert!(native.exists());
 }

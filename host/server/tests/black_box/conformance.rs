@@ -35,19 +35,24 @@ pub struct Case {
 
 #[tokio::test]
 async fn every_handler_does_what_it_says() {
-    every_case(&[]).await;
+    every_case("conformance", &[]).await;
 }
 
 #[tokio::test]
 async fn every_handler_does_what_it_says_when_every_wait_suspends() {
-    every_case(&[("RELIGHT_EXECUTOR__SUSPEND_AFTER", "0")]).await;
+    every_case("conformance", &[("RELIGHT_EXECUTOR__SUSPEND_AFTER", "0")]).await;
 }
 
-async fn every_case(environment: &[(&str, &str)]) {
+#[tokio::test]
+async fn every_handler_that_is_an_async_function_does_what_it_says_when_every_wait_suspends() {
+    every_case("conformance-async", &[("RELIGHT_EXECUTOR__SUSPEND_AFTER", "0")]).await;
+}
+
+async fn every_case(component: &str, environment: &[(&str, &str)]) {
     let folder = Folder::new();
     let server = folder.start_with(environment).await;
     let ledger = Ledger::start().await;
-    server.deploy_with("conformance", "?allow_http=127.0.0.1").await;
+    server.deploy_with(component, "?allow_http=127.0.0.1").await;
     assert_eq!(
         with_cases(),
         deployed_handlers(&server).await,

@@ -86,12 +86,14 @@ fn functions_of_the_contract() -> BTreeSet<String> {
     for line in relight_wit::HANDLER_WIT.lines().map(str::trim) {
         if let Some(rest) = line.strip_prefix("interface ") {
             interface = rest.trim_end_matches(" {");
-        } else if let Some((name, _)) = line.split_once(": func(") {
+        } else if let Some((name, _)) = line.split_once(": func(").or(line.split_once(": async func(")) {
             functions.entry(interface).or_default().push(name);
         }
     }
     // What a component exports.
-    assert_eq!(functions.remove("handler"), Some(vec!["describe", "invoke", "effect"]));
+    for interface in ["handler", "handler-async"] {
+        assert_eq!(functions.remove(interface), Some(vec!["describe", "invoke", "effect"]));
+    }
     let all = functions.into_iter().flat_map(|(interface, functions)| {
         functions.into_iter().map(move |function| format!("{interface}#{function}"))
     });

@@ -122,6 +122,13 @@ fn a_handler_that_is_not_deterministic_is_found_by_a_crash() {
     assert!(problem.details[0].contains("paused: journal mismatch"), "{problem}");
 }
 
+#[test]
+fn a_crash_everywhere_changes_nothing_for_handlers_that_are_async_functions() {
+    let everywhere = Options { crash_everywhere: true, ..Options::default() };
+    let report = run_with("conformance-async", COUNT, &everywhere);
+    assert!(matches!(report.outcome, Outcome::Passed), "{}", report.text());
+}
+
 /// A state that vanishes with the process.
 fn forget_state(tables: &mut MemoryTables) {
     let keys: Vec<Key> = tables.rows().keys().filter(|key| matches!(key, Key::State(..))).cloned().collect();
