@@ -1,29 +1,53 @@
-//! Puts the Rust SDK's sources into the binary, so that `relight new` can write them next to a project.
+//! Puts the files of new projects into the binary: the templates, and the sources of the SDKs that `relight new` writes next to a
+//! project.
 
 use std::{env, fmt::Write as _, fs, io, path::Path};
 
-/// Folders of the SDK, as `vendor/relight-sdk/` of a project holds them.
-const PACKAGES: [&str; 3] = ["rust", "rust-macros", "rust-test"];
-/// What belongs to the development of the SDK, not to its use.
-const SKIPPED: [&str; 4] = ["target", "tests", "Cargo.lock", ".gitignore"];
+/// Folders of `guest-sdk` that projects may have below `vendor/relight-sdk/`.
+const SDKS: [&str; 3] = ["rust", "rust-macros", "rust-test"];
+/// What belongs to the development of an SDK, not to its use.
+const SKIPPED: [&str; 9] = [
+    "target",
+    "tests",
+    "Cargo.lock",
+    ".gitignore",
+    "node_modules",
+    "package-lock.json",
+    "__pycache__",
+    ".venv",
+    ".mypy_cache",
+];
 
 fn main() -> io::Result<()> {
-    let sdk =
-        Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR for build scripts"))
-            .join("../../guest-sdk")
-            .canonicalize()?;
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR for build scripts");
+    let root = Path::new(&root);
+    let sdk = root.join("../../guest-sdk").canonicalize()?;
+    write_table("sdks.rs", &sdk, &SDKS.map(str::to_owned))?;
+    let templates = root.join("templates");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&templates)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    write_table("templates.rs", &templates, &names)
+}
+
+/// `[(folder, [(path in it, content)])]`, as source text.
+fn write_table(file: &str, root: &Path, folders: &[String]) -> io::Result<()> {
+    println!("cargo::rerun-if-changed={}", root.display());
     let mut table = String::from("&[\n");
-    for package in PACKAGES {
-        println!("cargo::rerun-if-changed={}", sdk.join(package).display());
-        list(&sdk, Path::new(package), &mut table)?;
+    for folder in folders {
+        writeln!(table, "({folder:?}, &[").expect("writing to a string does not fail");
+        list(&root.join(folder), Path::new(""), &mut table)?;
+        table.push_str("]),\n");
     }
     table.push_str("]\n");
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
-    fs::write(Path::new(&out).join("sdk.rs"), table)
+    fs::write(Path::new(&out).join(file), table)
 }
 
-fn list(sdk: &Path, folder: &Path, table: &mut String) -> io::Result<()> {
-    let mut entries = fs::read_dir(sdk.join(folder))?.collect::<io::Result<Vec<_>>>()?;
+fn list(root: &Path, folder: &Path, table: &mut String) -> io::Result<()> {
+    let mut entries = fs::read_dir(root.join(folder))?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = folder.join(entry.file_name());
@@ -31,9 +55,9 @@ fn list(sdk: &Path, folder: &Path, table: &mut String) -> io::Result<()> {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            list(sdk, &path, table)?;
+            list(root, &path, table)?;
         } else {
-            let source = sdk.join(&path);
+            let source = root.join(&path);
             writeln!(table, "({:?}, include_str!({:?})),", path.display(), source.display())
                 .expect("writing to a string does not fail");
         }

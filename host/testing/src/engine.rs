@@ -104,9 +104,9 @@ impl Engine {
         self.folder.path().join(NATIVE)
     }
 
-    /// Checks and compiles a component, so that the first scenario does not have to.
-    pub fn prepare(&self, component: &Component) -> Result<(), UploadError> {
-        self.check(&component.bytes, component.memory_bytes_max).map(drop)
+    /// Checks and compiles a component, so that the first scenario does not have to; what it says about itself.
+    pub fn prepare(&self, component: &Component) -> Result<Rc<Checked>, UploadError> {
+        self.check(&component.bytes, component.memory_bytes_max)
     }
 
     /// Checks and compiles a component, unless that is done.

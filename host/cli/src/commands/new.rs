@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 
 use crate::{
     error::{Error, Exit, Result},
-    output, template,
+    output,
+    template::{TEMPLATES, Template},
 };
 
 /// Make a new project.
@@ -16,13 +17,8 @@ pub struct New {
     /// Folder of the project; its last part is the project's name.
     name: PathBuf,
     /// Language of the handlers.
-    #[arg(long, value_enum, default_value_t = Language::Rust)]
-    lang: Language,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Language {
-    Rust,
+    #[arg(long, default_value = "rust", value_parser = PossibleValuesParser::new(TEMPLATES.map(|template| template.name)))]
+    lang: String,
 }
 
 impl New {
@@ -32,10 +28,8 @@ impl New {
         if self.name.exists() {
             return Err(Error::new(Exit::Conflict, format!("`{}` exists already", self.name.display())));
         }
-        match self.lang {
-            Language::Rust => template::write_rust(&self.name, &name),
-        }
-        .map_err(|error| {
+        let template = Template::named(&self.lang).expect("clap takes names of templates only");
+        template.write(&self.name, &name).map_err(|error| {
             Error::new(Exit::Failed, format!("cannot write `{}`", self.name.display())).because(&error)
         })?;
         output::say(&format!(
@@ -78,7 +72,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let name = folder.path().join("hello");
         std::fs::create_dir(&name).expect("create");
-        let error = New { name: name.clone(), lang: Language::Rust }.run().expect_err("it exists");
+        let error = New { name: name.clone(), lang: "rust".to_owned() }.run().expect_err("it exists");
         assert_eq!(error.exit, Exit::Conflict);
         assert_eq!(std::fs::read_dir(name).expect("list").count(), 0);
     }

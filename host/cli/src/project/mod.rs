@@ -1,29 +1,35 @@
 //! A project folder: `relight.project.toml`, the language's own build, the component that comes out of it.
+//!
+//! How a language is built lives in its own file: `rust.rs` and those beside it.
+
+mod c;
+mod language;
+mod rust;
+mod tools;
 
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 use serde::Deserialize;
-use serde_json::Value;
 
+use self::language::Source;
 use crate::{
     error::{Error, Exit, Result},
     output,
 };
 
 const FILE: &str = "relight.project.toml";
-const TARGET: &str = "wasm32-unknown-unknown";
 const MEMORY_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 /// `relight.project.toml`. A folder without one is a project with these defaults.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Project {
+    /// Language of the handlers; otherwise the files of the package tell.
+    pub language: Option<String>,
     /// Folder of the package that is built, relative to the file.
     pub entry: Option<PathBuf>,
     /// `host` or `host:port` that effects may reach.
@@ -34,6 +40,9 @@ pub struct Project {
     pub env: BTreeMap<String, String>,
     /// Linear memory of one instance, such as `64MiB`.
     pub memory: Option<String>,
+    /// How C is compiled.
+    #[serde(default)]
+    pub c: c::Settings,
 }
 
 /// A component, ready to upload.
@@ -82,7 +91,7 @@ pub fn component(path: &Path) -> Result<Built> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     // A file that is no component goes to the server as it is: its answer says what is wrong with it.
-    let bytes = match relight_wit::componentize(&bytes) {
+    let bytes = match componentize(&bytes) {
         Ok(component) => component,
         Err(_) => bytes,
     };
@@ -96,74 +105,31 @@ pub fn build(folder: &Path) -> Result<Built> {
         Some(entry) => folder.join(entry),
         None => folder.to_owned(),
     };
-    let manifest = package.join("Cargo.toml");
-    if !manifest.is_file() {
-        return Err(Error::usage(format!("`{}` is not a project: it has no Cargo.toml", package.display()))
-            .hint("`relight new NAME` makes one; `entry` in relight.project.toml names another folder"));
-    }
-    let module = cargo_build(&manifest)?;
-    let bytes = fs::read(&module).map_err(|error| unreadable(&module, &error))?;
-    let bytes = relight_wit::componentize(&bytes).map_err(|error| {
-        Error::new(Exit::UploadInvalid, format!("`{}` cannot become a component", module.display()))
-            .because(&error)
-            .hint("does the crate depend on the SDK and call `relight::export!`?")
+    let language = language::of(&project, &package)?;
+    let output = (language.build)(&Source { folder, package: &package, project: &project })?;
+    let bytes = componentize(&output.bytes).map_err(|error| {
+        Error::new(
+            Exit::UploadInvalid,
+            format!("the build of `{}` cannot become a component", package.display()),
+        )
+        .because(&error)
+        .hint(output.hint)
     })?;
-    let path = module.with_extension("component.wasm");
+    let path = output.path;
     fs::write(&path, &bytes).map_err(|error| {
         Error::new(Exit::Failed, format!("cannot write `{}`", path.display())).because(&error)
     })?;
     Ok(Built { path, bytes, project })
 }
 
-fn cargo_build(manifest: &Path) -> Result<PathBuf> {
-    let mut command = Command::new("cargo");
-    command.args(["build", "--release", "--lib", "--target", TARGET]);
-    command.args(["--message-format", "json-render-diagnostics"]).arg("--manifest-path").arg(manifest);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|error| {
-        Error::new(Exit::Failed, "cannot start cargo")
-            .because(&error)
-            .hint("is Rust installed? https://rustup.rs")
-    })?;
-    let stdout = child.stdout.take().expect("stdout is piped");
-    let manifest = fs::canonicalize(manifest).map_err(|error| unreadable(manifest, &error))?;
-    let mut module = None;
-    for line in BufReader::new(stdout).lines() {
-        let line =
-            line.map_err(|error| Error::new(Exit::Failed, "cannot read cargo's messages").because(&error))?;
-        let message: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
-        module = module_of(&message, &manifest).or(module);
+/// A toolchain that knows nothing of worlds builds for ours.
+fn componentize(bytes: &[u8]) -> std::result::Result<Vec<u8>, relight_wit::Error> {
+    match relight_wit::componentize(bytes) {
+        Err(relight_wit::Error::NoWorld) => {
+            relight_wit::componentize(&relight_wit::embed_world(bytes, &[], relight_wit::HANDLER_WORLD)?)
+        }
+        other => other,
     }
-    let status =
-        child.wait().map_err(|error| Error::new(Exit::Failed, "cannot wait for cargo").because(&error))?;
-    if !status.success() {
-        let error = Error::new(Exit::Failed, format!("the build failed ({status})"));
-        return Err(if has_target() {
-            error
-        } else {
-            error.hint(format!("the compiler may lack its WebAssembly target: `rustup target add {TARGET}`"))
-        });
-    }
-    module.ok_or_else(|| {
-        Error::new(Exit::Failed, "the build made no WebAssembly module")
-            .hint("set `crate-type = [\"cdylib\"]` under [lib] in Cargo.toml")
-    })
-}
-
-fn module_of(message: &Value, manifest: &Path) -> Option<PathBuf> {
-    if message.get("reason")?.as_str()? != "compiler-artifact" {
-        return None;
-    }
-    if Path::new(message.get("manifest_path")?.as_str()?) != manifest {
-        return None;
-    }
-    let files = message.get("filenames")?.as_array()?;
-    files.iter().filter_map(Value::as_str).find(|path| path.ends_with(".wasm")).map(PathBuf::from)
-}
-
-fn has_target() -> bool {
-    let Ok(output) = Command::new("rustc").args(["--print", "sysroot"]).output() else { return false };
-    let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    Path::new(&sysroot).join("lib/rustlib").join(TARGET).is_dir()
 }
 
 pub fn unreadable(path: &Path, cause: &std::io::Error) -> Error {
@@ -213,21 +179,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let error = build(folder.path()).expect_err("no project");
         assert_eq!(error.exit, Exit::Usage);
-        assert!(error.to_string().contains("no Cargo.toml"), "{error}");
+        assert!(error.to_string().contains("no `Cargo.toml`"), "{error}");
     }
 
     #[test]
     fn a_missing_file_is_not_found() {
         assert_eq!(component(Path::new("no/such.wasm")).expect_err("missing").exit, Exit::NotFound);
-    }
-
-    #[test]
-    fn the_module_of_the_package_is_chosen() {
-        let message = serde_json::json!({
-            "reason": "compiler-artifact", "manifest_path": "/p/Cargo.toml",
-            "filenames": ["/t/libp.rlib", "/t/p.wasm"],
-        });
-        assert_eq!(module_of(&message, Path::new("/p/Cargo.toml")), Some(PathBuf::from("/t/p.wasm")));
-        assert_eq!(module_of(&message, Path::new("/other/Cargo.toml")), None);
     }
 }
