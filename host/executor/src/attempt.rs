@@ -184,8 +184,7 @@ pub(crate) async fn invoke(
 ) -> (Invoked, Box<Durable>, Lines) {
     let identity = &durable.identity;
     let memory_bytes_max = shared.memory_bytes_max(&identity.deployment);
-    let _live = shared.live_instance();
-    let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines);
+    let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines, shared.live_instance());
     let instance = match loaded.instantiate(&mut store).await {
         Ok(instance) => instance,
         Err(error) => return (Err(error), durable, store.into_data().lines),

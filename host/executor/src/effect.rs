@@ -110,10 +110,9 @@ async fn run(shared: &Arc<Shared>, start: &EffectStart) -> Result<Outcome, Effec
         tracing::error!(invocation = %start.id, %error, "failed to load a component");
         retryable(error.to_string())
     })?;
-    let _live = shared.live_instance();
     let memory_bytes_max = shared.memory_bytes_max(&start.deployment);
     let lines = Lines::new(Source::Invocation(start.id));
-    let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines);
+    let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines, shared.live_instance());
     let stopped = |error: &wasmtime::Error, guest: &Guest| {
         let ended = ended(error, guest.lines.last_error());
         if ended.kind == AttemptErrorKind::Host {

@@ -22,6 +22,7 @@ use crate::{
     },
     log::Lines,
     place,
+    runner::LiveInstance,
     verify::Ahead,
 };
 
@@ -31,6 +32,7 @@ pub(crate) struct Guest {
     pub role: Role,
     pub cpu: Cpu,
     pub lines: Lines,
+    live: LiveInstance,
 }
 
 /// What an instance is for, and with it what it may do.
@@ -83,12 +85,13 @@ impl From<MakeError> for Stop {
 
 impl Guest {
     /// A store for one instance. It begins silent, with the budget of an instantiation.
-    pub fn store(engine: &Engine, memory_bytes_max: u64, lines: Lines) -> Store<Self> {
+    pub fn store(engine: &Engine, memory_bytes_max: u64, lines: Lines, live: LiveInstance) -> Store<Self> {
         let guest = Self {
             limits: InstanceLimits::new(memory_bytes_max),
             role: Role::Silent,
             cpu: Cpu::new(DESCRIBE_TICKS_MAX, Duration::MAX),
             lines,
+            live,
         };
         let mut store = Store::new(engine, guest);
         store.limiter(|guest| &mut guest.limits);
@@ -105,6 +108,12 @@ impl Guest {
         self.cpu = Cpu::new(SLICE_TICKS_MAX, abort_timeout);
     }
 
+    /// The guest has called the host.
+    pub fn host_call(&mut self) {
+        self.live.host_calls += 1;
+        self.cpu.host_call();
+    }
+
     /// The role of a handler, for the imports that need it. Counts as a host call.
     pub fn handler(&mut self, import: &str) -> Result<&mut Durable, Stop> {
         let durable = self.handler_or_run(import)?;
@@ -119,7 +128,7 @@ impl Guest {
 
     /// The role of a handler, whether or not it is in the middle of a run. Counts as a host call.
     pub fn handler_or_run(&mut self, import: &str) -> Result<&mut Durable, Stop> {
-        self.cpu.host_call();
+        self.host_call();
         match &mut self.role {
             Role::Handler(durable) => Ok(durable),
             Role::Silent => Err(Stop::Misuse(format!(

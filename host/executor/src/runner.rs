@@ -195,24 +195,23 @@ impl Shared {
         deployment.memory_bytes_max.min(self.config.memory_bytes_max)
     }
 
-    /// Counts an instance for as long as it lives.
+    /// Counts an instance for as long as it lives, and what it calls.
     pub fn live_instance(&self) -> LiveInstance {
         self.counters.instances_created.increment();
-        LiveInstance::new(self.counters.clone())
+        self.counters.instances_live.increment();
+        LiveInstance { counters: self.counters.clone(), host_calls: 0 }
     }
 }
 
-pub(crate) struct LiveInstance(Arc<Counters>);
-
-impl LiveInstance {
-    fn new(counters: Arc<Counters>) -> Self {
-        counters.instances_live.add(1);
-        Self(counters)
-    }
+pub(crate) struct LiveInstance {
+    counters: Arc<Counters>,
+    /// Here until the end, so that a call costs no access to what all threads share.
+    pub host_calls: u64,
 }
 
 impl Drop for LiveInstance {
     fn drop(&mut self) {
-        self.0.instances_live.decrement();
+        self.counters.host_calls.add(self.host_calls);
+        self.counters.instances_live.decrement();
     }
 }

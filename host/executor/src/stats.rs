@@ -25,6 +25,8 @@ pub struct ExecutorStats {
     pub instances_created: u64,
     /// Instances that live now.
     pub instances_live: u64,
+    /// Of instances that have ended.
+    pub host_calls: u64,
     /// Journal items given to attempts.
     pub items_replayed: u64,
     pub compilations: u64,
@@ -60,6 +62,7 @@ counters!(
     effects_dropped,
     instances_created,
     instances_live,
+    host_calls,
     items_replayed,
     compilations,
 );

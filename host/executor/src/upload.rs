@@ -177,8 +177,8 @@ pub(crate) async fn describe(
     // Guest code runs where guests run, whoever asks.
     let (loaded, shared) = (loaded.clone(), shared.clone());
     let describing = shared.place.runtime().clone().spawn(async move {
-        let _live = shared.live_instance();
-        let mut store = Guest::store(loaded.engine(), memory_bytes_max, Lines::new(Source::Silent));
+        let lines = Lines::new(Source::Silent);
+        let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines, shared.live_instance());
         store.set_hostcall_fuel(MANIFEST_BYTES_MAX);
         let described = match loaded.instantiate(&mut store).await {
             Ok(instance) => loaded.describe(&mut store, &instance).await,

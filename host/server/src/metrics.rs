@@ -228,6 +228,11 @@ fn executor(page: &mut Page, executor: &Executor) {
     page.counter("relight_executor_instances_total", "Instances made.", stats.instances_created);
     page.gauge("relight_executor_instances_live", "Instances that live now.", stats.instances_live);
     page.counter(
+        "relight_executor_host_calls_total",
+        "Calls of the host by instances that have ended.",
+        stats.host_calls,
+    );
+    page.counter(
         "relight_executor_replayed_items_total",
         "Journal items given to attempts.",
         stats.items_replayed,

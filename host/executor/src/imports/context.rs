@@ -43,7 +43,7 @@ impl Host for Guest {
     }
 
     fn now(&mut self) -> wasmtime::Result<Timestamp> {
-        self.cpu.host_call();
+        self.host_call();
         Ok(match &self.role {
             Role::Silent => SILENT_NOW,
             Role::Handler(durable) if durable.live_run().is_some() => durable.shared().now().0,
@@ -72,7 +72,7 @@ impl Host for Guest {
 
 impl Guest {
     fn fill_random(&mut self, bytes: &mut [u8]) {
-        self.cpu.host_call();
+        self.host_call();
         match &mut self.role {
             Role::Silent => bytes.fill(SILENT_BYTE),
             Role::Handler(durable) if durable.live_run().is_none() => durable.random(bytes),

@@ -8,7 +8,7 @@ use crate::{
 
 impl Host for Guest {
     async fn fetch(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
-        self.cpu.host_call();
+        self.host_call();
         let live = match &self.role {
             Role::Effect(live) => Some((&live.allow, &live.shared)),
             Role::Handler(durable) => durable.live_run().map(|run| (&run.allow, durable.shared())),

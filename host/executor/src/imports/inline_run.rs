@@ -54,7 +54,7 @@ impl Host for Guest {
 
 /// The handler whose run is live.
 fn live<'a>(guest: &'a mut Guest, import: &str) -> Result<&'a mut crate::durable::Durable, Stop> {
-    guest.cpu.host_call();
+    guest.host_call();
     match &mut guest.role {
         Role::Handler(durable) if durable.live_run().is_some() => Ok(durable),
         _ => Err(Stop::Misuse(format!(

@@ -7,7 +7,7 @@ use crate::{
 
 impl Host for Guest {
     fn log(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
-        self.cpu.host_call();
+        self.host_call();
         let is_replaying = matches!(&self.role, Role::Handler(durable) if durable.is_replaying());
         self.lines.add(level, message, &fields, is_replaying);
         Ok(())
