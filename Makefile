@@ -20,8 +20,6 @@ test: setup
 
 # Options: make bench ARGS="--workload greet --conc 1,64"
 bench: base
-	@cargo build --release --bin relight
-	@cargo xtask components
 	@cargo xtask bench $(ARGS)
 
 fmt: base

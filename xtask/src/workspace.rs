@@ -18,6 +18,14 @@ pub fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
+/// Where `make setup` keeps what it has made or installed.
+pub fn cache() -> anyhow::Result<PathBuf> {
+    match env::var_os("XDG_CACHE_HOME") {
+        Some(cache) => Ok(PathBuf::from(cache).join("relight")),
+        None => Ok(PathBuf::from(env::var_os("HOME").context("HOME is not set")?).join(".cache/relight")),
+    }
+}
+
 /// The root workspace without its dependencies; asks no registry.
 pub fn metadata() -> anyhow::Result<Metadata> {
     MetadataCommand::new()

@@ -1,168 +1,267 @@
-//! `cargo xtask bench`: throughput and latency of the release binary under a closed loop of clients.
+//! `cargo xtask bench`: what the release binary does under a closed loop of clients, alone or beside the peer.
 //!
-//! Every answer is checked; a wrong one is an error and counts as none. Here are the options and the list of workloads;
-//! `load.rs` makes the load, `server.rs` runs the binary and reads what it cost, `report.rs` prints.
+//! Every answer is checked; a wrong one is an error and counts as none.
+//!
+//! ```text
+//! rows.rs       the table: workloads, clients, targets      workloads.rs  what one step does
+//! load.rs       closed loops             faults.rs    sleep-many, recovery, restart, idle
+//! curves.rs     one axis at a time       languages.rs the same handlers in other languages
+//! quick.rs      exact counts, compared with bounds
+//! system.rs     a server, ours or the peer's, and what it uses          peer.rs  where the peer comes from
+//! machine.rs    syncs, disks, processes  client.rs    one connection
+//! figures.rs    numbers by name          report.rs, plot.rs  tables and pictures
+//! ```
 
+mod client;
+mod curves;
 mod faults;
+mod figures;
+mod languages;
 mod load;
+mod machine;
+mod peer;
+mod plot;
+mod quick;
 mod report;
-mod server;
+mod rows;
+mod system;
 mod workloads;
 
-use std::{process::Command, time::Duration};
+use std::{collections::BTreeMap, env, path::PathBuf, process::Command, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 use self::{
-    report::Report,
-    server::Server,
-    workloads::{Step, Workload},
+    curves::Axis,
+    figures::Figures,
+    load::Time,
+    report::{Machine, Measured},
+    rows::Row,
+    system::{Kind, Programs, System},
+    workloads::Workload,
 };
 use crate::{components, workspace};
 
-/// Invocations of the longest workloads.
-const SLEEPERS: u64 = 10_000;
-const SLEEPERS_QUICK: u64 = 1_000;
+/// Says that everything is built, and that this process is the one that measures.
+const BUILT_VARIABLE: &str = "RELIGHT_BENCH_BUILT";
+/// How much of what `restart` finds by default a short run makes.
+const SHORT_PERCENT: u64 = 10;
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
-    /// Only these: greet, counter, rpc, rpc-chain5, fanout, sleep-many, awakeable, recovery, restart.
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
-    workload: Vec<String>,
-    /// Clients at once.
-    #[arg(long, value_delimiter = ',', value_name = "N", default_values_t = [1, 16, 64, 256])]
-    conc: Vec<usize>,
-    /// Language of the handlers.
-    #[arg(long, default_value = "rust", value_parser = ["rust"])]
-    lang: String,
-    /// One JSON object a line instead of a table.
-    #[arg(long)]
-    json: bool,
-    /// Short runs: to see whether it works, not how fast.
+    /// Count exactly what an invocation costs, and compare with recorded bounds. Measures no time.
     #[arg(long)]
     quick: bool,
-}
-
-/// How long and how much.
-#[derive(Debug, Clone, Copy)]
-pub struct Size {
-    pub warm_up: Duration,
-    pub measure: Duration,
-    pub sleepers: u64,
-    pub completed: u64,
-    pub suspended: u64,
-}
-
-impl Size {
-    fn new(quick: bool) -> Self {
-        if quick {
-            return Self {
-                warm_up: Duration::from_millis(200),
-                measure: Duration::from_secs(1),
-                sleepers: SLEEPERS_QUICK,
-                completed: 5_000,
-                suspended: 500,
-            };
-        }
-        Self {
-            warm_up: Duration::from_secs(1),
-            measure: Duration::from_secs(5),
-            sleepers: SLEEPERS,
-            completed: 100_000,
-            suspended: 10_000,
-        }
-    }
+    /// With --quick: what is counted becomes the bounds.
+    #[arg(long, requires = "quick")]
+    record: bool,
+    /// Only these rows of the table: idle, greet, counter, steps10, rpc, rpc-chain5, fanout, awakeable, replay, sleep-many,
+    /// recovery; and restart, which is in no row.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    workload: Vec<String>,
+    /// Clients at once, instead of those of the table.
+    #[arg(long, value_delimiter = ',', value_name = "N")]
+    conc: Vec<usize>,
+    /// Run the peer, stock and tuned, beside ours, in turns.
+    #[arg(long)]
+    peer: bool,
+    /// Measure along an axis, instead of the table.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "AXIS")]
+    curve: Vec<Axis>,
+    /// Measure the same handlers in every language, instead of the table.
+    #[arg(long)]
+    languages: bool,
+    /// Table, peer, all axes and all languages.
+    #[arg(long, conflicts_with_all = ["workload", "conc", "curve", "languages", "quick"])]
+    all: bool,
+    /// How often each row is measured; medians are reported.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    runs: u32,
+    /// Seconds of each measurement, after a warm-up of a quarter of that.
+    #[arg(long, value_name = "SECONDS")]
+    secs: Option<f64>,
+    /// Shorter measurements, and curves without the points that take minutes.
+    #[arg(long)]
+    short: bool,
+    /// One JSON object a line instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Also write the tables, and pictures of curves beside it, into this file of Markdown.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Measure this program, and build none.
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let wanted = wanted(&arguments.workload)?;
-    build()?;
+    if arguments.quick {
+        return quick::run(arguments.record);
+    }
+    ensure!(arguments.runs != 0, "`--runs` must be at least 1");
+    let rows = rows::wanted(&arguments.workload, &arguments.conc)?;
+    let peer = arguments.peer || arguments.all;
+    if env::var_os(BUILT_VARIABLE).is_none() {
+        return build_and_measure(arguments, peer);
+    }
+    let target = workspace::metadata()?.target_directory;
+    let programs = Programs {
+        relight: arguments.server.clone().unwrap_or_else(|| target.join("release/relight").into()),
+        component: target.join("components/bench.wasm").into(),
+        peer: peer.then(peer::installed).transpose()?,
+        environment: Vec::new(),
+    };
+    let secs = arguments.secs.unwrap_or(if arguments.short { 2.0 } else { 5.0 });
+    let time = Time { warm_up: Duration::from_secs_f64(secs / 4.0), measure: Duration::from_secs_f64(secs) };
+    let folder = tempfile::tempdir().context("make a temporary folder")?;
+    let machine = Machine { cores: machine::cores(), sync: machine::sync_time(folder.path())? };
+    let bench = Bench { arguments, programs, time, machine };
+    // One thread: a generator that spreads over all cores takes them from what it measures.
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start threads")?;
-    let report = Report::new(arguments.json);
-    let size = Size::new(arguments.quick);
-    for workload in wanted {
-        runtime
-            .block_on(measure(workload, arguments, size, &report))
-            .with_context(|| format!("bench {workload}"))?;
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
+    runtime.block_on(bench.run(&rows, peer))
+}
+
+/// Builds what is measured and, optimised as well, what measures, and hands over to it.
+fn build_and_measure(arguments: &Arguments, peer: bool) -> anyhow::Result<()> {
+    let target = workspace::metadata()?.target_directory;
+    let generator: PathBuf = match arguments.server {
+        Some(_) => env::current_exe().context("find this program")?,
+        None => {
+            let status = Command::new(workspace::cargo())
+                .args(["build", "--quiet", "--release", "--bin", "relight", "--bin", "xtask"])
+                .args(["--example", "instance_time"])
+                .current_dir(workspace::root())
+                .status()
+                .context("start cargo")?;
+            ensure!(status.success(), "building the release binary failed ({status})");
+            target.join("release/xtask").into()
+        }
+    };
+    components::build_only("bench")?;
+    let status = if peer {
+        peer::install()?;
+        let mut command = peer::in_namespace(&generator);
+        command.args(env::args_os().skip(1)).env(BUILT_VARIABLE, "1");
+        command.status().context("start `unshare` (util-linux), which makes a network namespace")?
+    } else {
+        let mut command = Command::new(&generator);
+        command.args(env::args_os().skip(1)).env(BUILT_VARIABLE, "1");
+        command.status().context("start the load generator")?
+    };
+    if !status.success() {
+        bail!("the measurement failed");
     }
     Ok(())
 }
 
-fn wanted(names: &[String]) -> anyhow::Result<Vec<Workload>> {
-    if names.is_empty() {
-        return Ok(Workload::ALL.to_vec());
-    }
-    let mut wanted = Vec::new();
-    for name in names {
-        let named: Vec<Workload> =
-            Workload::ALL.into_iter().filter(|workload| workload.name() == name).collect();
-        if named.is_empty() {
-            let known: Vec<&str> = Workload::ALL.iter().map(|workload| workload.name()).collect();
-            bail!("there is no workload `{name}`; known: {}", known.join(", "));
-        }
-        wanted.extend(named);
-    }
-    Ok(wanted)
+/// What all measurements of this process have in common.
+struct Bench<'a> {
+    arguments: &'a Arguments,
+    programs: Programs,
+    time: Time,
+    machine: Machine,
 }
 
-/// The binary and the handlers, as they are now.
-fn build() -> anyhow::Result<()> {
-    let status = Command::new(workspace::cargo())
-        .args(["build", "--quiet", "--release", "--bin", "relight"])
-        .current_dir(workspace::root())
-        .status()
-        .context("start cargo")?;
-    if !status.success() {
-        bail!("building the release binary failed ({status})");
-    }
-    components::build_only("bench")
-}
-
-async fn measure(
-    workload: Workload,
-    arguments: &Arguments,
-    size: Size,
-    report: &Report,
-) -> anyhow::Result<()> {
-    match workload {
-        Workload::Recovery => report.recovery(&faults::recovery(size).await?),
-        Workload::Restart => report.restart(&faults::restart(size).await?),
-        Workload::SleepMany => {
-            let server = Server::start_with_handlers().await?;
-            report.load(workload, &faults::sleep_many(&server, size).await?);
-            server.stop().await?;
+impl Bench<'_> {
+    async fn run(&self, rows: &[Row], peer: bool) -> anyhow::Result<()> {
+        let Arguments { all, curve, languages, short, report, .. } = self.arguments;
+        if curve.is_empty() && !languages {
+            self.rows(rows, peer).await?;
         }
-        Workload::Greet
-        | Workload::Counter { .. }
-        | Workload::Rpc
-        | Workload::RpcChain5
-        | Workload::Fanout
-        | Workload::Awakeable => {
-            for &clients in &arguments.conc {
-                // A fresh server for each line: figures do not depend on what ran before.
-                let server = Server::start_with_handlers().await?;
-                report.load(workload, &load::closed_loop(&server, Step::new(workload), clients, size).await?);
-                server.stop().await?;
+        let axes = if *all { &Axis::ALL[..] } else { curve };
+        for &axis in axes {
+            let curve = curves::measure(axis, &self.programs, self.time, *short).await?;
+            let mut section = report::curve(&curve);
+            println!("\n{section}");
+            if let Some(report) = report {
+                section.push_str(&report::picture(report, &curve)?);
+                report::write(report, &format!("curve-{axis}"), &section)?;
             }
         }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counter_is_three_workloads() {
-        let counters = wanted(&["counter".to_owned()]).expect("known");
-        assert_eq!(counters.iter().map(|workload| workload.keys()).collect::<Vec<_>>(), [1, 100, 10_000]);
+        if *languages || *all {
+            let measured = languages::measure(&self.programs, self.time).await?;
+            let table = report::languages(&measured);
+            println!("\n{table}");
+            if let Some(report) = report {
+                report::write(report, "languages", &table)?;
+            }
+        }
+        Ok(())
     }
 
-    #[test]
-    fn an_unknown_workload_names_the_known_ones() {
-        let error = wanted(&["gret".to_owned()]).expect_err("unknown").to_string();
-        assert!(error.contains("`gret`") && error.contains("rpc-chain5"), "{error}");
+    /// Every row, as often as was asked for; ours and the peer in turns, so that what the machine does meanwhile happens to
+    /// both.
+    async fn rows(&self, rows: &[Row], peer: bool) -> anyhow::Result<()> {
+        let kinds: &[Kind] =
+            if peer { &[Kind::Ours, Kind::PeerStock, Kind::PeerTuned] } else { &[Kind::Ours] };
+        let mut measured: Vec<Measured> =
+            rows.iter().map(|row| Measured { row: *row, runs: BTreeMap::new() }).collect();
+        for run in 0..self.arguments.runs {
+            for &kind in kinds {
+                self.pass(kind, run, &mut measured).await.with_context(|| format!("measure {kind}"))?;
+            }
+        }
+        let table = report::rows(&measured, self.machine);
+        let beside = peer.then(|| report::peers(&measured));
+        if !self.arguments.json {
+            println!("\n{table}");
+            beside.iter().for_each(|table| println!("{table}"));
+        }
+        if let Some(report) = &self.arguments.report {
+            report::write(report, "rows", &table)?;
+            if let Some(beside) = &beside {
+                report::write(report, "peer", beside)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All rows once, on one server but for those that need one of their own.
+    async fn pass(&self, kind: Kind, run: u32, measured: &mut [Measured]) -> anyhow::Result<()> {
+        let mut system = None;
+        for (index, measured) in measured.iter_mut().enumerate() {
+            let row = measured.row;
+            if !rows::is_for(&row, kind) {
+                continue;
+            }
+            let salt = u32::try_from(index).unwrap_or(u32::MAX);
+            let figures = self.row(kind, &row, &mut system, salt).await;
+            let figures = figures.with_context(|| format!("run {run} of {}", row.workload))?;
+            println!("{}", report::line(kind, &row, &figures, self.arguments.json));
+            measured.runs.entry(kind).or_default().push(figures);
+        }
+        Ok(())
+    }
+
+    async fn row(
+        &self,
+        kind: Kind,
+        row: &Row,
+        system: &mut Option<System>,
+        salt: u32,
+    ) -> anyhow::Result<Figures> {
+        match row.workload {
+            Workload::Recovery { invocations } => {
+                // It goes on with nothing that runs beside it.
+                drop(system.take());
+                return faults::recovery(kind, &self.programs, invocations).await;
+            }
+            Workload::Restart => {
+                drop(system.take());
+                let percent = if self.arguments.short { SHORT_PERCENT } else { 100 };
+                return faults::restart(&self.programs, percent).await;
+            }
+            _ => {}
+        }
+        let system = match system {
+            Some(system) => system,
+            None => system.insert(System::start(kind, &self.programs).await?),
+        };
+        match row.workload {
+            Workload::Idle => faults::idle(system).await,
+            Workload::SleepMany { invocations } => faults::sleep_many(system, invocations, self.time).await,
+            workload => load::closed_loop(system, workload, row.clients, self.time, salt).await,
+        }
     }
 }

@@ -1,192 +1,387 @@
-//! Results on stdout: lines for people, or one JSON object a line.
+//! Results: lines for people or tools while it runs, and tables of Markdown that replace those of a file.
 
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, time::Duration};
+
+use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::{
-    faults::{Recovery, Restart},
-    load::Measured,
+    curves::Curve,
+    figures::{Figures, grouped, medians, text},
+    languages::Language,
+    plot,
+    rows::{Row, Target},
+    system::Kind,
     workloads::Workload,
 };
 
+/// What the floor of a row is made of.
 #[derive(Debug, Clone, Copy)]
-pub struct Report {
-    json: bool,
+pub struct Machine {
+    pub cores: usize,
+    /// Of one durable append.
+    pub sync: Duration,
 }
 
-impl Report {
-    pub fn new(json: bool) -> Self {
-        Self { json }
+/// One row, measured as often as was asked for.
+#[derive(Debug)]
+pub struct Measured {
+    pub row: Row,
+    pub runs: BTreeMap<Kind, Vec<Figures>>,
+}
+
+impl Measured {
+    pub fn of(&self, kind: Kind) -> Option<Figures> {
+        self.runs.get(&kind).map(|runs| medians(runs))
     }
 
-    pub fn load(&self, workload: Workload, measured: &Measured) {
-        if let Some(error) = &measured.first_error {
-            eprintln!("{workload}: {} steps failed, first: {error}", measured.errors);
+    fn peer_per_s(&self, kind: Kind) -> Option<f64> {
+        self.of(kind)?.get("ops_per_s").copied()
+    }
+}
+
+/// One line of a run.
+pub fn line(kind: Kind, row: &Row, figures: &Figures, json: bool) -> String {
+    if json {
+        let figures: BTreeMap<&str, f64> =
+            figures.iter().map(|(name, value)| (*name, (value * 1e3).round() / 1e3)).collect();
+        let mut object = json!({"system": kind.to_string(), "workload": row.workload.to_string()});
+        object["clients"] = Value::from(row.clients);
+        object["figures"] = json!(figures);
+        return object.to_string();
+    }
+    const SHOWN: [&str; 19] = [
+        "ops_per_s",
+        "p50_ms",
+        "p99_ms",
+        "cpu_us_per_op",
+        "syncs_per_op",
+        "flushes_per_op",
+        "disk_bytes_per_op",
+        "rss_peak_mb",
+        "rss_idle_mb",
+        "rss_more_mb",
+        "rss_mb",
+        "late_p50_ms",
+        "late_p99_ms",
+        "first_answer_ms",
+        "full_speed_ms",
+        "acknowledged",
+        "lost_acknowledged",
+        "double_applied",
+        "errors",
+    ];
+    let mut line = format!("{:<12} {:<28} {:>4}", kind.to_string(), row.workload.to_string(), row.clients);
+    for name in SHOWN {
+        if let Some(value) = figures.get(name) {
+            write!(line, "  {name} {}", text(*value)).expect("a string takes every text");
         }
-        let line = load_line(workload, measured);
-        if self.json {
-            println!("{line}");
-            return;
-        }
-        let number = |name: &str| line[name].as_f64().unwrap_or_default();
-        let latency = |name: &str| line["lat_us"][name].as_u64().unwrap_or_default();
-        println!(
-            "{:14} conc {:4}  {:9.0}/s  p50 {:7} us  p95 {:7} us  p99 {:7} us  cpu {:6.0} us/op  rss {:5.0} MB  \
-             write {:6.0} B/op  flushes {:.3}/op  errors {}",
-            workload.to_string(),
-            measured.clients,
-            number("ops_per_s"),
-            latency("p50"),
-            latency("p95"),
-            latency("p99"),
-            number("cpu_us_per_op"),
-            number("rss_peak_mb"),
-            number("write_b_per_op"),
-            number("flushes_per_op"),
-            measured.errors,
+    }
+    line
+}
+
+/// How near a row is to what its own syncs and computing allow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Floor {
+    pub text: String,
+    /// 1: nothing but that.
+    pub reached: f64,
+}
+
+/// One client waits for syncs and computing, one after the other. Many share syncs and cores: whichever is full first.
+pub fn floor(row: &Row, ours: &Figures, machine: Machine) -> Option<Floor> {
+    if measures_a_part(row) {
+        return None;
+    }
+    let figure = |name: &str| ours.get(name).copied();
+    let sync_us = machine.sync.as_secs_f64() * 1e6 * figure("syncs_per_op")?;
+    let cpu_us = figure("cpu_us_per_op")? + figure("generator_us_per_op")?;
+    if row.clients == 1 {
+        let (floor, p50) = ((sync_us + cpu_us) / 1e3, figure("p50_ms")?);
+        return Some(Floor { text: format!("{} ms", text(floor)), reached: floor / p50 });
+    }
+    let floor = (machine.cores as f64 * 1e6 / cpu_us).min(1e6 / sync_us);
+    Some(Floor { text: format!("{}/s", text(floor)), reached: figure("ops_per_s")? / floor })
+}
+
+/// The p50 is that of a part of the operation, and what was used is that of the whole.
+fn measures_a_part(row: &Row) -> bool {
+    matches!(row.workload, Workload::Awakeable | Workload::Replay { .. })
+}
+
+/// The table of closed loops and the list of the other workloads.
+pub fn rows(measured: &[Measured], machine: Machine) -> String {
+    let mut table = format!(
+        "Machine: {} cores, a durable append of 4 KiB takes {} ms (median).\n\n\
+         | Workload | Clients | per s | p50 ms | p99 ms | CPU µs | syncs | flushes | bytes | MB | floor | reached |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        machine.cores,
+        text(machine.sync.as_secs_f64() * 1e3)
+    );
+    for measured in measured {
+        let Some(ours) = measured.of(Kind::Ours).filter(|_| measured.row.clients != 0) else { continue };
+        let cell = |name: &str| ours.get(name).map_or_else(|| "–".to_owned(), |value| text(*value));
+        let floor = floor(&measured.row, &ours, machine);
+        let (floor, reached) = floor.map_or_else(
+            || ("–".to_owned(), "–".to_owned()),
+            |floor| (floor.text, format!("{:.0} %", floor.reached * 100.0)),
         );
+        let cells = [
+            measured.row.workload.to_string(),
+            measured.row.clients.to_string(),
+            cell("ops_per_s"),
+            cell("p50_ms"),
+            cell("p99_ms"),
+            cell("cpu_us_per_op"),
+            cell("syncs_per_op"),
+            cell("flushes_per_op"),
+            cell("disk_bytes_per_op"),
+            cell("rss_peak_mb"),
+            floor,
+            reached,
+        ];
+        writeln!(table, "| {} |", cells.join(" | ")).expect("a string takes every text");
     }
+    table.push_str("\n| Target | Measured | Reached |\n|---|---|---|\n");
+    for measured in measured {
+        table.push_str(&targets(measured));
+    }
+    table
+}
 
-    pub fn recovery(&self, recovery: &Recovery) {
-        if self.json {
-            println!("{}", recovery_line(recovery));
-            return;
+/// A line for each target of a row.
+fn targets(measured: &Measured) -> String {
+    let mut lines = String::new();
+    let Some(ours) = measured.of(Kind::Ours) else { return lines };
+    for target in measured.row.targets {
+        let (wanted, found) = match *target {
+            Target::AtMost(figure, most) => (
+                format!("{figure} ≤ {}", text(most)),
+                ours.get(figure).map_or_else(|| "–".to_owned(), |value| text(*value)),
+            ),
+            Target::Times { peer, times, measured: before } => {
+                let beside = measured.peer_per_s(peer);
+                let of_peer = beside.unwrap_or(before);
+                let source = if beside.is_some() { "" } else { " when it was measured last" };
+                let per_s = ours.get("ops_per_s").copied().unwrap_or_default();
+                (
+                    format!("≥ {times} × {}/s ({peer}{source})", text(of_peer)),
+                    format!("{}/s, {:.1} ×", text(per_s), per_s / of_peer),
+                )
+            }
+        };
+        let met = match target.is_met(&ours, |kind| measured.peer_per_s(kind)) {
+            Some(true) => "yes",
+            Some(false) => "**no**",
+            None => "–",
+        };
+        let name = name(&measured.row);
+        writeln!(lines, "| {name}: {wanted} | {found} | {met} |").expect("a string takes every text");
+    }
+    lines
+}
+
+fn name(row: &Row) -> String {
+    match row.clients {
+        0 => row.workload.to_string(),
+        clients => format!("{}, at {clients}", row.workload),
+    }
+}
+
+/// Ours and the peer side by side.
+pub fn peers(measured: &[Measured]) -> String {
+    const FIGURES: [(&str, &str); 10] = [
+        ("rss_idle_mb", "MB"),
+        ("ops_per_s", "per s"),
+        ("p50_ms", "p50 ms"),
+        ("cpu_us_per_op", "CPU µs"),
+        ("flushes_per_op", "flushes"),
+        ("disk_bytes_per_op", "bytes"),
+        ("late_p99_ms", "late, p99 ms"),
+        ("rss_more_mb", "MB more"),
+        ("first_answer_ms", "first answer ms"),
+        ("full_speed_ms", "full speed ms"),
+    ];
+    let mut table = "| Workload | Figure | Relight | peer, stock | ratio | peer, tuned | ratio |\n\
+                     |---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for measured in measured {
+        let Some(ours) = measured.of(Kind::Ours) else { continue };
+        let peers = [Kind::PeerStock, Kind::PeerTuned].map(|kind| measured.of(kind));
+        for (figure, title) in FIGURES {
+            let Some(own) = ours.get(figure) else { continue };
+            if figure != "p50_ms" && measures_a_part(&measured.row) {
+                continue;
+            }
+            let mut cells = vec![name(&measured.row), title.to_owned(), text(*own)];
+            for peer in &peers {
+                let value = peer.as_ref().and_then(|peer| peer.get(figure));
+                let ratio = value.map(|value| if figure == "ops_per_s" { own / value } else { value / own });
+                cells.push(value.map_or_else(|| "–".to_owned(), |value| text(*value)));
+                let ratio = ratio.filter(|ratio| ratio.is_finite());
+                cells.push(ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.1} ×")));
+            }
+            writeln!(table, "| {} |", cells.join(" | ")).expect("a string takes every text");
         }
-        println!(
-            "{:14} conc {:4}  acked {}  lost {}  double {}  unknown {}  kill to first ok {} ms",
-            "recovery",
-            recovery.clients,
-            recovery.acked,
-            recovery.lost_acked,
-            recovery.double_applied,
-            recovery.unknown_outcome,
-            recovery.kill_to_first_ok.as_millis(),
-        );
     }
+    table
+}
 
-    pub fn restart(&self, restart: &Restart) {
-        if self.json {
-            println!("{}", restart_line(restart));
-            return;
+/// A curve as a table, and how its first figure grows from end to end.
+pub fn curve(curve: &Curve) -> String {
+    let figures = curve.axis.figures();
+    let mut table = format!("**{}**\n\n| {} |", curve.axis.title(), curve.axis);
+    figures.iter().for_each(|figure| table.push_str(&format!(" {figure} |")));
+    table.push_str("\n|---|");
+    figures.iter().for_each(|_| table.push_str("---|"));
+    for (at, values) in &curve.points {
+        write!(table, "\n| {} |", grouped(*at as f64)).expect("a string takes every text");
+        for figure in figures {
+            let value = values.get(figure).map_or_else(|| "–".to_owned(), |value| text(*value));
+            write!(table, " {value} |").expect("a string takes every text");
         }
-        println!(
-            "{:14} {} completed, {} suspended: serving after {} ms, rss {:.0} MB",
-            "restart",
-            restart.completed,
-            restart.suspended,
-            restart.restart_to_serving.as_millis(),
-            megabytes(restart.rss_peak_bytes),
-        );
     }
+    table.push('\n');
+    table
 }
 
-fn load_line(workload: Workload, measured: &Measured) -> Value {
-    let n = measured.latencies_us.len();
-    let secs = measured.elapsed.as_secs_f64();
-    let per_op = |total: f64| if n == 0 { 0.0 } else { rounded(total / n as f64) };
-    json!({
-        "workload": workload.name(),
-        "label": workload.to_string(),
-        "peer": null,
-        "conc": measured.clients,
-        "keys": workload.keys(),
-        "n": n,
-        "secs": rounded(secs),
-        "ops_per_s": rounded(n as f64 / secs.max(f64::EPSILON)),
-        "errors": measured.errors,
-        "lat_us": {
-            "p50": percentile(&measured.latencies_us, 50),
-            "p95": percentile(&measured.latencies_us, 95),
-            "p99": percentile(&measured.latencies_us, 99),
-        },
-        "cpu_us_per_op": per_op(measured.cost.cpu.as_micros() as f64),
-        "rss_peak_mb": rounded(megabytes(measured.cost.rss_peak_bytes)),
-        "write_b_per_op": per_op(measured.cost.written_bytes as f64),
-        "flushes_per_op": per_op(measured.cost.flushes as f64),
-    })
+/// One line for each language.
+pub fn languages(languages: &[Language]) -> String {
+    let mut table = "| Language | MB | deploy s | instance µs | greet p50 ms | greet/s at 64 | of floor | steps10/s at 64 | of \
+                     floor | replay 1,000 ms | MB per waiting instance |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for Language { name, result } in languages {
+        let line = match result {
+            Err(reason) => format!("not measured: {}", reason.replace('|', "/")),
+            Ok(figures) => {
+                let value = |name: &str| figures.get(name).copied().unwrap_or_default();
+                let share = |name: &str| format!("{:.0} %", value(name) * 100.0);
+                [
+                    text(value("size_mb")),
+                    text(value("deploy_s")),
+                    text(value("instance_us")),
+                    text(value("greet_p50_ms")),
+                    text(value("greet_per_s")),
+                    share("greet_reached"),
+                    text(value("steps10_per_s")),
+                    share("steps10_reached"),
+                    text(value("replay_ms")),
+                    text(value("waiting_mb")),
+                ]
+                .join(" | ")
+            }
+        };
+        writeln!(table, "| {name} | {line} |").expect("a string takes every text");
+    }
+    table
 }
 
-fn recovery_line(recovery: &Recovery) -> Value {
-    json!({
-        "workload": "recovery",
-        "label": "recovery",
-        "peer": null,
-        "conc": recovery.clients,
-        "acked": recovery.acked,
-        "lost_acked": recovery.lost_acked,
-        "double_applied": recovery.double_applied,
-        "unknown_outcome": recovery.unknown_outcome,
-        "kill_to_first_ok_ms": recovery.kill_to_first_ok.as_millis() as u64,
-    })
+/// A picture beside the report; gives the line that shows it.
+pub fn picture(report: &Path, curve: &Curve) -> anyhow::Result<String> {
+    let stem = report.file_stem().context("the report's path names no file")?.to_string_lossy().into_owned();
+    let folder = report.with_file_name(&stem);
+    fs::create_dir_all(&folder).with_context(|| format!("create `{}`", folder.display()))?;
+    let file = folder.join(format!("{}.svg", curve.axis));
+    fs::write(&file, plot::svg(curve)).with_context(|| format!("write `{}`", file.display()))?;
+    Ok(format!("\n![{}]({stem}/{}.svg)\n", curve.axis.title(), curve.axis))
 }
 
-fn restart_line(restart: &Restart) -> Value {
-    json!({
-        "workload": "restart",
-        "label": "restart",
-        "peer": null,
-        "completed": restart.completed,
-        "suspended": restart.suspended,
-        "restart_to_serving_ms": restart.restart_to_serving.as_millis() as u64,
-        "rss_peak_mb": rounded(megabytes(restart.rss_peak_bytes)),
-    })
+/// Puts `content` where `report` has `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`, or at its end.
+pub fn write(report: &Path, name: &str, content: &str) -> anyhow::Result<()> {
+    let before = match fs::read_to_string(report) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| format!("read `{}`", report.display())),
+    };
+    fs::write(report, replaced(&before, name, content))
+        .with_context(|| format!("write `{}`", report.display()))
 }
 
-/// The smallest value that at least `percent` of all values do not exceed; 0 of none.
-fn percentile(sorted: &[u64], percent: usize) -> u64 {
-    let rank = (sorted.len() * percent).div_ceil(100);
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
-}
-
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
+fn replaced(text: &str, name: &str, content: &str) -> String {
+    let (begin, end) = (format!("<!-- bench:{name} -->\n"), format!("<!-- /bench:{name} -->\n"));
+    let section = format!("{begin}\n{}\n\n{end}", content.trim());
+    match (text.find(&begin), text.find(&end)) {
+        (Some(from), Some(upto)) if from < upto => {
+            format!("{}{section}{}", &text[..from], &text[upto + end.len()..])
+        }
+        _ if text.is_empty() => section,
+        _ => format!("{}\n\n{section}", text.trim_end()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
-    #[test]
-    fn percentiles_are_values_that_were_measured() {
-        let values: Vec<u64> = (1..=100).collect();
-        assert_eq!((percentile(&values, 50), percentile(&values, 99)), (50, 99));
-        assert_eq!((percentile(&[7], 50), percentile(&[7], 99), percentile(&[], 50)), (7, 7, 0));
+    const MACHINE: Machine = Machine { cores: 2, sync: Duration::from_micros(100) };
+
+    fn row(clients: usize, targets: &'static [Target]) -> Row {
+        Row { workload: Workload::Greet { bytes: 0 }, clients, targets }
     }
 
     #[test]
-    fn a_line_has_the_fields_that_tools_read() {
-        let measured = Measured {
-            clients: 4,
-            elapsed: Duration::from_secs(2),
-            latencies_us: vec![1, 2, 3, 4],
-            ..Measured::default()
+    fn a_section_is_replaced_and_the_rest_stays() {
+        let first = replaced("# Title\n", "rows", "one\n");
+        assert_eq!(first, "# Title\n\n<!-- bench:rows -->\n\none\n\n<!-- /bench:rows -->\n");
+        let second = replaced(&format!("{first}\nbehind\n"), "rows", "two");
+        assert_eq!(second, "# Title\n\n<!-- bench:rows -->\n\ntwo\n\n<!-- /bench:rows -->\n\nbehind\n");
+        assert_eq!(replaced("", "rows", "one").lines().count(), 5);
+    }
+
+    #[test]
+    fn the_floor_of_one_client_is_a_time_and_of_many_a_rate() {
+        let ours = Figures::from([
+            ("ops_per_s", 10_000.0),
+            ("p50_ms", 0.5),
+            ("syncs_per_op", 2.0),
+            ("cpu_us_per_op", 40.0),
+            ("generator_us_per_op", 10.0),
+        ]);
+        let one = floor(&row(1, &[]), &ours, MACHINE).expect("it has all figures");
+        assert_eq!((one.text.as_str(), one.reached), ("0.250 ms", 0.5));
+        // Two cores would do 40,000; 200 µs of syncs for each operation allow 5,000.
+        let many = floor(&row(64, &[]), &ours, MACHINE).expect("it has all figures");
+        assert_eq!((many.text.as_str(), many.reached), ("5,000/s", 2.0));
+        assert_eq!(floor(&row(1, &[]), &Figures::new(), MACHINE), None);
+    }
+
+    #[test]
+    fn targets_are_compared_with_the_peer_beside_or_with_what_it_was() {
+        const TARGETS: &[Target] = &[Target::Times { peer: Kind::PeerStock, times: 12.0, measured: 1_000.0 }];
+        let per_s = |value: f64| vec![Figures::from([("ops_per_s", value)])];
+        let alone = Measured { row: row(64, TARGETS), runs: BTreeMap::from([(Kind::Ours, per_s(11_000.0))]) };
+        assert_eq!(
+            targets(&alone),
+            "| greet, at 64: ≥ 12 × 1,000/s (peer, stock when it was measured last) | 11,000/s, 11.0 × | **no** |\n"
+        );
+        let beside = Measured {
+            row: row(64, TARGETS),
+            runs: BTreeMap::from([(Kind::Ours, per_s(11_000.0)), (Kind::PeerStock, per_s(500.0))]),
         };
-        let line = load_line(Workload::Counter { keys: 100 }, &measured);
-        assert_eq!(line["ops_per_s"], 2.0);
-        for name in [
-            "workload",
-            "label",
-            "peer",
-            "conc",
-            "keys",
-            "n",
-            "secs",
-            "errors",
-            "lat_us",
-            "cpu_us_per_op",
-            "rss_peak_mb",
-            "write_b_per_op",
-            "flushes_per_op",
-        ] {
-            assert!(line.get(name).is_some(), "{name}");
-        }
-        let line = recovery_line(&Recovery::default());
-        for name in ["acked", "lost_acked", "double_applied", "unknown_outcome", "kill_to_first_ok_ms"] {
-            assert!(line[name].is_u64(), "{name}");
-        }
+        assert!(targets(&beside).ends_with("| 11,000/s, 22.0 × | yes |\n"));
+        assert!(peers(&[beside]).contains("| 11,000 | 500 | 22.0 × | – | – |"));
+    }
+
+    #[test]
+    fn a_language_is_a_line_with_its_figures_or_with_why_there_are_none() {
+        let languages = [
+            Language {
+                name: "rust",
+                result: Ok(Figures::from([("greet_reached", 0.254), ("size_mb", 0.1)])),
+            },
+            Language { name: "go", result: Err("`go` is missing".to_owned()) },
+        ];
+        let table = super::languages(&languages);
+        assert!(table.contains("| rust | 0.100 | 0 | 0 | 0 | 0 | 25 % |"), "{table}");
+        assert!(table.ends_with("| go | not measured: `go` is missing |\n"), "{table}");
+    }
+
+    #[test]
+    fn a_line_for_tools_is_one_object() {
+        let figures = Figures::from([("p50_ms", 0.12345)]);
+        let line: Value =
+            serde_json::from_str(&line(Kind::Ours, &row(1, &[]), &figures, true)).expect("JSON");
+        assert_eq!(line["system"], "relight");
+        assert_eq!(line["figures"]["p50_ms"], 0.123);
     }
 }
