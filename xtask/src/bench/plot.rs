@@ -35,9 +35,9 @@ pub fn svg(curve: &Curve) -> String {
 fn panel(svg: &mut String, curve: &Curve, figure: &str, top: f64) {
     let points: Vec<(f64, f64)> =
         curve.points.iter().filter_map(|(at, figures)| Some((*at as f64, *figures.get(figure)?))).collect();
-    let x = scale(points.iter().map(|(x, _)| *x), LEFT, WIDTH - RIGHT);
-    // A page's coordinates grow downwards.
-    let y = scale(points.iter().map(|(_, y)| *y), top + PANEL_HEIGHT - BOTTOM, top + TOP);
+    let x = scale(points.iter().map(|(x, _)| *x), 0.0, (LEFT, WIDTH - RIGHT));
+    // A page's coordinates grow downwards. What hardly changes is to look like it.
+    let y = scale(points.iter().map(|(_, y)| *y), 1.0, (top + PANEL_HEIGHT - BOTTOM, top + TOP));
     let places: Vec<(f64, f64)> = points.iter().map(|(at, value)| (x(*at), y(*value))).collect();
     let floor = top + PANEL_HEIGHT - BOTTOM;
     let line: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
@@ -67,18 +67,18 @@ fn panel(svg: &mut String, curve: &Curve, figure: &str, top: f64) {
     }
 }
 
-/// Logarithmic: from the smallest value at `low` to the greatest at `high`; where all are the same, in the middle.
-fn scale(values: impl Iterator<Item = f64>, low: f64, high: f64) -> impl Fn(f64) -> f64 {
+/// Logarithmic, over at least so many powers of ten: from the smallest value at one end to the greatest at the other.
+fn scale(values: impl Iterator<Item = f64>, powers_min: f64, ends: (f64, f64)) -> impl Fn(f64) -> f64 {
     // What is zero is drawn as something small.
     let log = |value: f64| value.max(1e-3).log10();
     let (least, most) = values
         .map(log)
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)));
+    let middle = f64::midpoint(least, most);
+    let half = ((most - least).max(powers_min) / 2.0).max(f64::EPSILON);
     move |value| {
-        if most - least < 0.05 {
-            return f64::midpoint(low, high);
-        }
-        low + (log(value) - least) / (most - least) * (high - low)
+        let (low, high) = ends;
+        f64::midpoint(low, high) + (log(value) - middle) / half * (high - low) / 2.0
     }
 }
 
@@ -89,10 +89,16 @@ mod tests {
 
     #[test]
     fn scales_are_logarithmic() {
-        let place = scale([1.0, 100.0].into_iter(), 0.0, 10.0);
+        let place = scale([1.0, 100.0].into_iter(), 0.0, (0.0, 10.0));
         assert_eq!([1.0, 10.0, 100.0].map(|value| place(value).round()), [0.0, 5.0, 10.0]);
-        let flat = scale([7.0, 7.0].into_iter(), 0.0, 10.0);
+        let flat = scale([7.0, 7.0].into_iter(), 0.0, (0.0, 10.0));
         assert_eq!(flat(7.0), 5.0);
+    }
+
+    #[test]
+    fn what_hardly_changes_looks_flat() {
+        let place = scale([100.0, 110.0].into_iter(), 1.0, (0.0, 100.0));
+        assert_eq!([100.0, 110.0].map(|value| place(value).round()), [48.0, 52.0]);
     }
 
     #[test]

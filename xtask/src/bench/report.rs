@@ -109,44 +109,59 @@ fn measures_a_part(row: &Row) -> bool {
     matches!(row.workload, Workload::Awakeable | Workload::Replay { .. })
 }
 
-/// The table of closed loops and the list of the other workloads.
+/// What was measured: closed loops with their floors, everything else, and what was to be reached.
 pub fn rows(measured: &[Measured], machine: Machine) -> String {
-    let mut table = format!(
-        "Machine: {} cores, a durable append of 4 KiB takes {} ms (median).\n\n\
-         | Workload | Clients | per s | p50 ms | p99 ms | CPU µs | syncs | flushes | bytes | MB | floor | reached |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
+    let mut text = format!(
+        "Machine: {} cores, a durable append of 4 KiB takes {} ms (median).\n",
         machine.cores,
         text(machine.sync.as_secs_f64() * 1e3)
     );
-    for measured in measured {
-        let Some(ours) = measured.of(Kind::Ours).filter(|_| measured.row.clients != 0) else { continue };
-        let cell = |name: &str| ours.get(name).map_or_else(|| "–".to_owned(), |value| text(*value));
-        let floor = floor(&measured.row, &ours, machine);
-        let (floor, reached) = floor.map_or_else(
-            || ("–".to_owned(), "–".to_owned()),
-            |floor| (floor.text, format!("{:.0} %", floor.reached * 100.0)),
-        );
-        let cells = [
-            measured.row.workload.to_string(),
-            measured.row.clients.to_string(),
-            cell("ops_per_s"),
-            cell("p50_ms"),
-            cell("p99_ms"),
-            cell("cpu_us_per_op"),
-            cell("syncs_per_op"),
-            cell("flushes_per_op"),
-            cell("disk_bytes_per_op"),
-            cell("rss_peak_mb"),
-            floor,
-            reached,
-        ];
-        writeln!(table, "| {} |", cells.join(" | ")).expect("a string takes every text");
+    let lines = |line: &dyn Fn(&Measured) -> String| measured.iter().map(line).collect::<String>();
+    let tables = [
+        (
+            "| Workload | Clients | per s | p50 ms | p99 ms | CPU µs | syncs | flushes | bytes | MB | floor | reached |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|---|",
+            lines(&|measured| closed_loop(measured, machine).unwrap_or_default()),
+        ),
+        ("| Workload | Measured |\n|---|---|", lines(&|measured| other(measured).unwrap_or_default())),
+        ("| Target | Measured | Reached |\n|---|---|---|", lines(&targets)),
+    ];
+    for (head, lines) in tables.iter().filter(|(_, lines)| !lines.is_empty()) {
+        write!(text, "\n{head}\n{lines}").expect("a string takes every text");
     }
-    table.push_str("\n| Target | Measured | Reached |\n|---|---|---|\n");
-    for measured in measured {
-        table.push_str(&targets(measured));
-    }
-    table
+    text
+}
+
+fn closed_loop(measured: &Measured, machine: Machine) -> Option<String> {
+    let ours = measured.of(Kind::Ours).filter(|_| measured.row.clients != 0)?;
+    let cell = |name: &str| ours.get(name).map_or_else(|| "–".to_owned(), |value| text(*value));
+    let floor = floor(&measured.row, &ours, machine);
+    let (floor, reached) = floor.map_or_else(
+        || ("–".to_owned(), "–".to_owned()),
+        |floor| (floor.text, format!("{:.0} %", floor.reached * 100.0)),
+    );
+    let cells = [
+        measured.row.workload.to_string(),
+        measured.row.clients.to_string(),
+        cell("ops_per_s"),
+        cell("p50_ms"),
+        cell("p99_ms"),
+        cell("cpu_us_per_op"),
+        cell("syncs_per_op"),
+        cell("flushes_per_op"),
+        cell("disk_bytes_per_op"),
+        cell("rss_peak_mb"),
+        floor,
+        reached,
+    ];
+    Some(format!("| {} |\n", cells.join(" | ")))
+}
+
+/// All figures of a workload that is no closed loop.
+fn other(measured: &Measured) -> Option<String> {
+    let ours = measured.of(Kind::Ours).filter(|_| measured.row.clients == 0)?;
+    let figures: Vec<String> = ours.iter().map(|(name, value)| format!("{name} {}", text(*value))).collect();
+    Some(format!("| {} | {} |\n", measured.row.workload, figures.join(", ")))
 }
 
 /// A line for each target of a row.
@@ -343,6 +358,16 @@ mod tests {
         let many = floor(&row(64, &[]), &ours, MACHINE).expect("it has all figures");
         assert_eq!((many.text.as_str(), many.reached), ("5,000/s", 2.0));
         assert_eq!(floor(&row(1, &[]), &Figures::new(), MACHINE), None);
+    }
+
+    #[test]
+    fn tables_without_lines_are_left_out() {
+        let row = Row { workload: Workload::Restart, clients: 0, targets: &[] };
+        let figures = Figures::from([("rss_mb", 49.0), ("first_answer_ms", 120.0)]);
+        let measured = Measured { row, runs: BTreeMap::from([(Kind::Ours, vec![figures])]) };
+        let tables = rows(&[measured], MACHINE);
+        assert!(tables.contains("\n| restart | first_answer_ms 120, rss_mb 49.0 |\n"), "{tables}");
+        assert_eq!(tables.matches("|---|").count(), 1, "{tables}");
     }
 
     #[test]

@@ -175,7 +175,10 @@ impl Replay {
 }
 
 #[tokio::main]
-#[expect(deprecated, reason = "options of a service are given when it is bound, as this release of the SDK has it")]
+#[expect(
+    deprecated,
+    reason = "options of a service are given when it is bound, as this release of the SDK has it"
+)]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).ok_or("usage: peer-restate HOST:PORT")?;
     let suspends = || ServiceOptions::new().inactivity_timeout(INACTIVITY_TIMEOUT);
