@@ -79,10 +79,12 @@ fn contract_documents_every_function() {
 }
 
 #[test]
-fn rust_sdk_carries_the_contract_unchanged() {
-    let copy = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk/rust/wit/handler.wit");
-    let copy = fs::read_to_string(copy).expect("the Rust SDK carries a copy of the contract");
-    assert_eq!(copy, HANDLER_WIT, "copy wit/handler.wit to guest-sdk/rust/wit/");
+fn sdks_carry_the_contract_unchanged() {
+    for sdk in ["rust", "js"] {
+        let copy = format!("{}/../guest-sdk/{sdk}/wit/handler.wit", env!("CARGO_MANIFEST_DIR"));
+        let copy = fs::read_to_string(copy).expect("the SDK carries a copy of the contract");
+        assert_eq!(copy, HANDLER_WIT, "copy wit/handler.wit to guest-sdk/{sdk}/wit/");
+    }
 }
 
 #[test]

@@ -16,7 +16,11 @@ const VENDOR: &str = "vendor/relight-sdk";
 const SHARED: &str = "shared";
 
 /// What `--lang` may name.
-pub const TEMPLATES: [Template; 1] = [Template { name: "rust", sdks: &["rust", "rust-macros", "rust-test"] }];
+pub const TEMPLATES: [Template; 3] = [
+    Template { name: "rust", sdks: &["rust", "rust-macros", "rust-test"] },
+    Template { name: "ts", sdks: &["js"] },
+    Template { name: "js", sdks: &["js"] },
+];
 
 /// A kind of new project.
 #[derive(Debug)]

@@ -4,11 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FILE, Project, c, rust};
+use super::{FILE, Project, c, js, rust};
 use crate::error::{Error, Result};
 
 /// In the order in which messages name them.
-pub const LANGUAGES: [Language; 2] = [rust::LANGUAGE, c::LANGUAGE];
+pub const LANGUAGES: [Language; 3] = [rust::LANGUAGE, js::LANGUAGE, c::LANGUAGE];
 
 /// A language whose compiler `relight build` runs.
 #[derive(Debug)]
@@ -125,7 +125,9 @@ mod tests {
 
     #[test]
     fn a_package_is_known_by_its_files() {
-        for (files, name) in [(&["Cargo.toml", "README.md"][..], "rust"), (&["handlers.c"], "c")] {
+        let packages =
+            [(&["Cargo.toml", "README.md"][..], "rust"), (&["package.json"], "ts"), (&["handlers.c"], "c")];
+        for (files, name) in packages {
             let language = of(&Project::default(), package(files).path()).expect("known");
             assert_eq!(language.name(), name);
         }
@@ -150,6 +152,6 @@ mod tests {
             assert!(error.message.contains(language.looked_for), "{error}");
         }
         let error = of(&named("cobol"), package(&[]).path()).expect_err("unknown");
-        assert!(error.message.contains("cobol") && error.to_string().contains("rust, c"), "{error}");
+        assert!(error.message.contains("cobol") && error.to_string().contains("rust, ts"), "{error}");
     }
 }

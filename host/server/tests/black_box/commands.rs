@@ -1,6 +1,10 @@
 //! The command line against a real server.
 
-use std::path::Path;
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 
@@ -156,6 +160,40 @@ async fn new_project_builds_deploys_and_answers() {
     let answer = server.post("/Greeter/greet", &[], r#"{"name":"Ada"}"#).await;
     assert_eq!(answer.json(), json!({"message": "Hello, Ada!", "visit": 1}));
     server.stop();
+}
+
+#[tokio::test]
+async fn new_projects_in_typescript_and_javascript_build_deploy_and_answer() {
+    let Some(path) = path_with_tool("componentize-qjs") else { return };
+    let folder = Folder::new();
+    let server = folder.start().await;
+    for (language, visit) in [("ts", 1), ("js", 2)] {
+        let name = format!("hello-{language}");
+        stdout(&mut folder.relight(&["new", &name, "--lang", language]));
+        let tested = stdout(folder.relight(&["test", &name, "--crash-everywhere"]).env("PATH", &path));
+        assert!(tested.starts_with("ok ") && tested.contains("visits are counted by name"), "{tested}");
+        stdout(folder.relight(&["deploy", &name]).env("PATH", &path));
+        let answer = server.post("/Greeter/greet", &[], r#"{"name":"Ada"}"#).await;
+        assert_eq!(answer.json(), json!({"message": "Hello, Ada!", "visit": visit}));
+    }
+    server.stop();
+}
+
+/// The PATH with what `make setup` installs for other languages. Without the tool, a test is skipped, which is said; under `CI` that is
+/// an error.
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn path_with_tool(tool: &str) -> Option<OsString> {
+    let cache = env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
+    let own = cache.map(|cache| cache.join("relight/tools/bin"));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = own.into_iter().chain(env::split_paths(&path)).collect();
+    if folders.iter().any(|folder| folder.join(tool).is_file()) {
+        return Some(env::join_paths(folders).expect("they come from a PATH"));
+    }
+    assert!(env::var_os("CI").is_none(), "no `{tool}`; `make setup` installs it");
+    eprintln!("skipped: no `{tool}`; `make setup` installs it");
+    None
 }
 
 #[test]
