@@ -48,7 +48,7 @@
 
   ;; ---- Exports of the guest that are wrapped ----
 
-  (func (export "cabi_realloc") (param $old i32) (param $old_bytes i32) (param $align i32) (param $bytes i32) (result i32)
+  (func $allocate (export "cabi_realloc") (param $old i32) (param $old_bytes i32) (param $align i32) (param $bytes i32) (result i32)
     (local $result i32)
     (if (global.get $random_to) (then (return (global.get $random_to))))
     (global.set $allocating (i32.const 1))
@@ -58,12 +58,12 @@
     (local.get $result))
 
   ;; A line without an end is a line when the handler is done.
-  (func (export "relight:handler/handler@0.1.0#invoke")
+  (func $invoke (export "relight:handler/handler@0.1.0#invoke")
     (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
     (call $guest_invoke (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
       (local.get 6) (local.get 7) (local.get 8) (local.get 9) (local.get 10))
     (call $flush_all))
-  (func (export "relight:handler/handler@0.1.0#effect") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (func $effect (export "relight:handler/handler@0.1.0#effect") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
     (call $guest_effect (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
       (local.get 6))
     (call $flush_all))
@@ -79,14 +79,14 @@
     (i32.const 0))
 
   ;; All clocks are the invocation's.
-  (func (export "clock_time_get") (param $clock i32) (param $precision i64) (param $result i32) (result i32)
+  (func $clock_time_get (export "clock_time_get") (param $clock i32) (param $precision i64) (param $result i32) (result i32)
     (if (i32.gt_u (local.get $clock) (i32.const 3)) (then (return (i32.const 28))))
     (call $refresh)
     (i64.store (local.get $result) (i64.mul (global.get $time) (i64.const 1000000)))
     (i32.const 0))
 
   ;; The host puts the bytes where `cabi_realloc` says, and their address and number at BORROWED.
-  (func (export "random_get") (param $to i32) (param $bytes i32) (result i32)
+  (func $random_get (export "random_get") (param $to i32) (param $bytes i32) (result i32)
     (local $part i32) (local $saved i64)
     (if (global.get $allocating) (then (return (i32.const 6))))
     (if (i32.lt_u (local.get $to) (i32.const 24)) (then (return (i32.const 21))))
@@ -237,7 +237,7 @@
     (i32.store8 $own (i32.add (local.get $at) (local.get $bytes)) (local.get $byte))
     (i32.store $own (i32.shl (local.get $stream) (i32.const 2)) (i32.add (local.get $bytes) (i32.const 1))))
 
-  (func (export "fd_write") (param $fd i32) (param $parts i32) (param $count i32) (param $result i32) (result i32)
+  (func $fd_write (export "fd_write") (param $fd i32) (param $parts i32) (param $count i32) (param $result i32) (result i32)
     (local $at i32) (local $end i32) (local $bytes i32)
     (if (i32.or (i32.eqz (local.get $fd)) (i32.gt_u (local.get $fd) (i32.const 2)))
       (then (return (i32.const 8))))
@@ -267,7 +267,7 @@
     (i32.add (local.get $at) (i32.const 1)))
 
   ;; The message becomes that of the failed attempt.
-  (func (export "proc_exit") (param $code i32)
+  (func $proc_exit (export "proc_exit") (param $code i32)
     (local $end i32)
     (call $flush_all)
     (memory.copy $own $own (i32.const 0x4000) (i32.const 0x6020) (i32.const 40))
@@ -293,7 +293,7 @@
     (call $refresh)
     (i64.le_u (local.get $timeout) (i64.mul (global.get $time) (i64.const 1000000))))
 
-  (func (export "poll_oneoff")
+  (func $poll_oneoff (export "poll_oneoff")
     (param $subscription i32) (param $event i32) (param $count i32) (param $result i32) (result i32)
     (local $events i32)
     (if (i32.eqz (local.get $count)) (then (return (i32.const 28))))

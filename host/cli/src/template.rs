@@ -16,10 +16,11 @@ const VENDOR: &str = "vendor/relight-sdk";
 const SHARED: &str = "shared";
 
 /// What `--lang` may name.
-pub const TEMPLATES: [Template; 3] = [
+pub const TEMPLATES: [Template; 4] = [
     Template { name: "rust", sdks: &["rust", "rust-macros", "rust-test"] },
     Template { name: "ts", sdks: &["js"] },
     Template { name: "js", sdks: &["js"] },
+    Template { name: "c", sdks: &["c"] },
 ];
 
 /// A kind of new project.

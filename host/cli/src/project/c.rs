@@ -43,7 +43,9 @@ const CLANG: Tool = Tool {
 /// A library with an `_initialize`, for WebAssembly with the C library of WASI.
 const TARGET: [&str; 2] = ["--target=wasm32-wasi", "-mexec-model=reactor"];
 /// Small and fast: components are uploaded, stored and compiled again. Function names stay, for backtraces.
-const OPTIMISE: [&str; 3] = ["-O2", "-flto", "-Wl,--strip-debug"];
+const OPTIMISE: [&str; 3] = ["-Os", "-flto", "-Wl,--strip-debug"];
+/// A stack that overflows traps, instead of running into the program's data. 256 KiB: four times the linker's own choice.
+const STACK: [&str; 2] = ["-Wl,--stack-first", "-Wl,-z,stack-size=262144"];
 /// Where `relight new` puts the SDK.
 const VENDORED: &str = "vendor/relight-sdk/c";
 /// The least that needs all of a toolchain: its target, its linker, its C library and the compiler's own library.
@@ -63,7 +65,7 @@ fn build(source: &Source<'_>) -> Result<Output> {
     let clang = compiler(source.package, &folder)?;
     let module = folder.join("module.wasm");
     let mut command = Command::new(clang);
-    command.args(TARGET).args(["-std=gnu11", "-Wall", "-Wextra"]).args(OPTIMISE);
+    command.args(TARGET).args(["-std=gnu11", "-Wall"]).args(OPTIMISE).args(STACK);
     let settings = &source.project.c;
     let vendored = source.folder.join(VENDORED);
     let own = [source.package.to_owned(), source.package.join("include"), vendored];
