@@ -26,7 +26,7 @@ import {
   unsettled,
 } from './promise.js';
 
-/** Awaited operations, and at the same places their handles. */
+/** Awaited operations, and at the same places their handles: a plain array, the engine's bindings trap on a Uint32Array. */
 const awaited = [];
 const handles = [];
 const awaitedByHandle = new Map();
