@@ -54,12 +54,14 @@ fi
 # --- Rust ------------------------------------------------------------------------------------------------------------
 
 command -v cargo > /dev/null || fail "cargo is not found" "install Rust 1.95 or newer: https://rustup.rs"
-target=wasm32-unknown-unknown
-if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
-  command -v rustup > /dev/null || fail "the Rust toolchain lacks the target $target" "install it with the package manager that Rust came from"
-  say "adding the Rust target $target"
-  rustup target add "$target"
-fi
+# Handlers are built for the first; the second is for the component that tests WASI.
+for target in wasm32-unknown-unknown wasm32-wasip2; do
+  if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
+    command -v rustup > /dev/null || fail "the Rust toolchain lacks the target $target" "install it with the package manager that Rust came from"
+    say "adding the Rust target $target"
+    rustup target add "$target"
+  fi
+done
 
 say "fetching crates"
 cargo fetch --quiet --locked

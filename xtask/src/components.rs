@@ -17,6 +17,8 @@ use cargo_metadata::{Artifact, CrateType, Message, MetadataCommand, PackageId, c
 use crate::workspace;
 
 const TARGET: &str = "wasm32-unknown-unknown";
+/// Where a package says that it is built for another target: `[package.metadata.relight] target = "…"`.
+const TARGET_METADATA: &str = "/relight/target";
 /// Folders that hold no guests of ours.
 const SKIPPED: [&str; 3] = ["target", "vendor", "node_modules"];
 /// `components/conformance/NAME/Cargo.toml` is the deepest.
@@ -36,7 +38,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let root = workspace::root();
     let workspaces = guest_workspaces(&manifests(&root)?, &arguments.only)?;
     if arguments.list_workspaces {
-        workspaces.keys().for_each(|manifest| println!("{manifest}"));
+        let manifests: BTreeSet<_> = workspaces.keys().map(|(manifest, _)| manifest).collect();
+        manifests.iter().for_each(|manifest| println!("{manifest}"));
         return Ok(());
     }
     let out = workspace::metadata()?.target_directory.join("components");
@@ -46,8 +49,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         bail!("no guest crate found under components/ and examples/*/rust");
     }
     let mut names = BTreeSet::new();
-    for (workspace, packages) in &workspaces {
-        for (name, module) in build(workspace, packages)? {
+    for ((workspace, target), packages) in &workspaces {
+        for (name, module) in build(workspace, target, packages)? {
             if !names.insert(name.clone()) {
                 bail!("two guests are called `{name}`");
             }
@@ -109,12 +112,11 @@ fn sorted_folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Names of the packages to build, by the manifest of the workspace that they belong to.
-fn guest_workspaces(
-    manifests: &[PathBuf],
-    only: &[String],
-) -> anyhow::Result<BTreeMap<Utf8PathBuf, BTreeSet<String>>> {
-    let mut workspaces: BTreeMap<Utf8PathBuf, BTreeSet<String>> = BTreeMap::new();
+/// Names of the packages to build, by the manifest of the workspace that they belong to and by their target.
+type Workspaces = BTreeMap<(Utf8PathBuf, String), BTreeSet<String>>;
+
+fn guest_workspaces(manifests: &[PathBuf], only: &[String]) -> anyhow::Result<Workspaces> {
+    let mut workspaces = Workspaces::new();
     let mut known = BTreeSet::new();
     for manifest in manifests {
         if known.contains(manifest) {
@@ -131,8 +133,9 @@ fn guest_workspaces(
             let wanted = only.is_empty() || only.iter().any(|name| *name == *package.name);
             let guest = package.targets.iter().any(|target| target.crate_types.contains(&CrateType::CDyLib));
             if manifests.contains(&path) && guest && wanted {
+                let target = package.metadata.pointer(TARGET_METADATA).and_then(|target| target.as_str());
                 workspaces
-                    .entry(metadata.workspace_root.join("Cargo.toml"))
+                    .entry((metadata.workspace_root.join("Cargo.toml"), target.unwrap_or(TARGET).to_owned()))
                     .or_default()
                     .insert(package.name.to_string());
             }
@@ -142,10 +145,14 @@ fn guest_workspaces(
     Ok(workspaces)
 }
 
-/// Builds guests; gives name and path of each core module.
-fn build(workspace: &Utf8PathBuf, packages: &BTreeSet<String>) -> anyhow::Result<Vec<(String, PathBuf)>> {
+/// Builds guests; gives name and path of each core module, or component where the target makes these.
+fn build(
+    workspace: &Utf8PathBuf,
+    target: &str,
+    packages: &BTreeSet<String>,
+) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut command = Command::new(workspace::cargo());
-    command.args(["build", "--release", "--lib", "--examples", "--target", TARGET]);
+    command.args(["build", "--release", "--lib", "--examples", "--target", target]);
     command.args(["--message-format", "json-render-diagnostics", "--manifest-path", workspace.as_str()]);
     for package in packages {
         command.args(["--package", package]);

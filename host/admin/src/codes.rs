@@ -138,6 +138,7 @@ mod tests {
             UploadError::Manifest { problem: text() },
             UploadError::TooMuchMemory { bytes: 1, bytes_max: 0 },
             UploadError::Host { message: text() },
+            UploadError::Wasi { name: text() },
         ];
         match errors[0] {
             UploadError::TooLarge { .. }
@@ -155,7 +156,8 @@ mod tests {
             | UploadError::Describe { .. }
             | UploadError::Manifest { .. }
             | UploadError::TooMuchMemory { .. }
-            | UploadError::Host { .. } => {}
+            | UploadError::Host { .. }
+            | UploadError::Wasi { .. } => {}
         }
         errors.iter().map(UploadError::code).collect()
     }

@@ -184,10 +184,15 @@ pub(crate) async fn invoke(
 ) -> (Invoked, Box<Durable>, Lines) {
     let identity = &durable.identity;
     let memory_bytes_max = shared.memory_bytes_max(&identity.deployment);
-    let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines, shared.live_instance());
+    let deployment = Some(identity.deployment.clone());
+    let live = shared.live_instance();
+    let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines, live, deployment);
     let instance = match loaded.instantiate(&mut store).await {
         Ok(instance) => instance,
-        Err(error) => return (Err(error), durable, store.into_data().lines),
+        Err(error) => {
+            store.data_mut().end_lines();
+            return (Err(error), durable, store.into_data().lines);
+        }
     };
     let (headers, input) = durable.input();
     let request = Request {
@@ -199,6 +204,7 @@ pub(crate) async fn invoke(
     };
     store.data_mut().begin(Role::Handler(durable), abort_timeout);
     let returned = loaded.invoke(&mut store, &instance, &request).await;
+    store.data_mut().end_lines();
     let guest = store.into_data();
     let Role::Handler(durable) = guest.role else { unreachable!("the role was given above") };
     (returned, durable, guest.lines)

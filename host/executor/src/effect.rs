@@ -112,15 +112,17 @@ async fn run(shared: &Arc<Shared>, start: &EffectStart) -> Result<Outcome, Effec
     })?;
     let memory_bytes_max = shared.memory_bytes_max(&start.deployment);
     let lines = Lines::new(Source::Invocation(start.id));
-    let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines, shared.live_instance());
-    let stopped = |error: &wasmtime::Error, guest: &Guest| {
+    let (live, deployment) = (shared.live_instance(), Some(start.deployment.clone()));
+    let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines, live, deployment);
+    let stopped = |error: &wasmtime::Error, guest: &mut Guest| {
+        guest.end_lines();
         let ended = ended(error, guest.lines.last_error());
         if ended.kind == AttemptErrorKind::Host {
             tracing::error!(invocation = %start.id, error = ended.message, "failed to run an effect");
         }
         retryable(ended.message)
     };
-    let instance = loaded.instantiate(&mut store).await.map_err(|error| stopped(&error, store.data()))?;
+    let instance = loaded.instantiate(&mut store).await.map_err(|error| stopped(&error, store.data_mut()))?;
     let live = Live {
         id: start.id,
         invocation: start.invocation.clone(),
@@ -140,6 +142,7 @@ async fn run(shared: &Arc<Shared>, start: &EffectStart) -> Result<Outcome, Effec
         invocation = %start.id, index = %start.index, elapsed_us = started.elapsed().as_micros() as u64,
         "effect returned"
     );
+    store.data_mut().end_lines();
     match returned {
         Ok(Ok(bytes)) => Ok(bounded(bytes)),
         Ok(Err(GuestError::Terminal(failure))) => Ok(Err(convert::failure(failure))),
@@ -147,7 +150,7 @@ async fn run(shared: &Arc<Shared>, start: &EffectStart) -> Result<Outcome, Effec
             message: convert::truncated(message, FAILURE_MESSAGE_CHARS_MAX),
             retry_after: retry_after.map(DurationMs),
         }),
-        Err(error) => Err(stopped(&error, store.data())),
+        Err(error) => Err(stopped(&error, store.data_mut())),
     }
 }
 

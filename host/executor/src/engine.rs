@@ -22,6 +22,7 @@ use crate::{
         BACKTRACE_FRAMES_MAX, CORE_INSTANCES_PER_COMPONENT_MAX, EPOCH_TICK, FIBER_STACK_BYTES,
         GUEST_STACK_BYTES, MEMORIES_PER_COMPONENT_MAX, TABLE_ELEMENTS_MAX, TABLES_PER_COMPONENT_MAX,
     },
+    wasi,
 };
 
 /// Linear memory that a slot keeps between instances, so that the next one causes no page faults.
@@ -132,10 +133,11 @@ pub(crate) fn compatibility(engine: &Engine) -> u64 {
     hasher.finish()
 }
 
-/// All imports of the contract.
+/// All imports of the contract, and WASI as far as it is offered.
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     Service::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    wasi::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

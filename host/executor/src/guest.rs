@@ -2,13 +2,17 @@
 //!
 //! What an instance may do depends on its [`Role`]; the imports ask for the role they need.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use relight_core::{
     command::AttemptErrorKind,
     ids::EntryIndex,
     limits::FAILURE_MESSAGE_CHARS_MAX,
     replay::{LimitExceeded, MakeError, Mismatch},
+    schema::Deployment,
 };
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace};
 
@@ -24,6 +28,7 @@ use crate::{
     place,
     runner::LiveInstance,
     verify::Ahead,
+    wasi::Wasi,
 };
 
 /// Data of a store.
@@ -33,6 +38,7 @@ pub(crate) struct Guest {
     pub cpu: Cpu,
     pub lines: Lines,
     live: LiveInstance,
+    pub wasi: Wasi,
 }
 
 /// What an instance is for, and with it what it may do.
@@ -61,6 +67,9 @@ pub(crate) enum Stop {
     /// A record is verified, and here it ends.
     #[error("the record ends here")]
     RecordEnds(Ahead),
+    /// A program that thinks it is one of its own.
+    #[error("the program ended itself with exit code {code}")]
+    Exit { code: u8 },
     /// The host's fault, not the guest's.
     #[error("{0}")]
     Host(String),
@@ -84,14 +93,22 @@ impl From<MakeError> for Stop {
 }
 
 impl Guest {
-    /// A store for one instance. It begins silent, with the budget of an instantiation.
-    pub fn store(engine: &Engine, memory_bytes_max: u64, lines: Lines, live: LiveInstance) -> Store<Self> {
+    /// A store for one instance. It begins silent, with the budget of an instantiation. `deployment`: unless it is only
+    /// described.
+    pub fn store(
+        engine: &Engine,
+        memory_bytes_max: u64,
+        lines: Lines,
+        live: LiveInstance,
+        deployment: Option<Arc<Deployment>>,
+    ) -> Store<Self> {
         let guest = Self {
             limits: InstanceLimits::new(memory_bytes_max),
             role: Role::Silent,
             cpu: Cpu::new(DESCRIBE_TICKS_MAX, Duration::MAX),
             lines,
             live,
+            wasi: Wasi::new(deployment),
         };
         let mut store = Store::new(engine, guest);
         store.limiter(|guest| &mut guest.limits);
@@ -227,8 +244,8 @@ pub(crate) fn ended(error: &wasmtime::Error, last_error: Option<&str>) -> Ended 
         _ => None,
     };
     let mut message = String::new();
-    // A stop has its own reason; what the guest logged before is another story.
-    if let (None, Some(line)) = (stop, last_error) {
+    // A stop has its own reason; what the guest logged before is another story. Not so when it ended itself.
+    if let (None | Some(Stop::Exit { .. }), Some(line)) = (stop, last_error) {
         message.push_str(line);
         message.push('\n');
     }

@@ -35,6 +35,7 @@ mod slots;
 mod stats;
 mod upload;
 mod verify;
+mod wasi;
 
 pub use compile::{CompileError, CompileLimits, CompileWorker, compile_worker_main};
 pub use deployments::ComponentPath;

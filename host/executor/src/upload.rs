@@ -177,13 +177,14 @@ pub(crate) async fn describe(
     // Guest code runs where guests run, whoever asks.
     let (loaded, shared) = (loaded.clone(), shared.clone());
     let describing = shared.place.runtime().clone().spawn(async move {
-        let lines = Lines::new(Source::Silent);
-        let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines, shared.live_instance());
+        let (lines, live) = (Lines::new(Source::Silent), shared.live_instance());
+        let mut store = Guest::store(loaded.engine(), memory_bytes_max, lines, live, None);
         store.set_hostcall_fuel(MANIFEST_BYTES_MAX);
         let described = match loaded.instantiate(&mut store).await {
             Ok(instance) => loaded.describe(&mut store, &instance).await,
             Err(error) => Err(error),
         };
+        store.data_mut().end_lines();
         described.map_err(|error| ended(&error, store.data().lines.last_error()).message)
     });
     match describing.await {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What a silent instance sees: equal in all instances, so that nothing of it can end up in a journal.
-const SILENT_NOW: Timestamp = 0;
+const SILENT_NOW: relight_core::Timestamp = relight_core::Timestamp(0);
 const SILENT_BYTE: u8 = 0x2a;
 
 impl Host for Guest {
@@ -44,12 +44,8 @@ impl Host for Guest {
 
     fn now(&mut self) -> wasmtime::Result<Timestamp> {
         self.host_call();
-        Ok(match &self.role {
-            Role::Silent => SILENT_NOW,
-            Role::Handler(durable) if durable.live_run().is_some() => durable.shared().now().0,
-            Role::Handler(durable) => durable.now().0,
-            Role::Effect(live) => live.now().0,
-        })
+        let (now, _) = self.time();
+        Ok(now.0)
     }
 
     fn random(&mut self, len: u32) -> wasmtime::Result<Bytes> {
@@ -58,12 +54,14 @@ impl Host for Guest {
                 format!("`context.random` gives at most {RANDOM_BYTES_MAX} bytes at once, not {len}");
             return Err(Stop::Misuse(message).into());
         }
+        self.host_call();
         let mut bytes = vec![0; len as usize];
         self.fill_random(&mut bytes);
         Ok(bytes.into())
     }
 
     fn uuid(&mut self) -> wasmtime::Result<String> {
+        self.host_call();
         let mut bytes = [0; 16];
         self.fill_random(&mut bytes);
         Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
@@ -71,8 +69,17 @@ impl Host for Guest {
 }
 
 impl Guest {
-    fn fill_random(&mut self, bytes: &mut [u8]) {
-        self.host_call();
+    /// The time, and whether it is that of the world: in a handler it is the invocation's.
+    pub(crate) fn time(&self) -> (relight_core::Timestamp, bool) {
+        match &self.role {
+            Role::Silent => (SILENT_NOW, false),
+            Role::Handler(durable) if durable.live_run().is_some() => (durable.shared().now(), true),
+            Role::Handler(durable) => (durable.now(), false),
+            Role::Effect(live) => (live.now(), true),
+        }
+    }
+
+    pub(crate) fn fill_random(&mut self, bytes: &mut [u8]) {
         match &mut self.role {
             Role::Silent => bytes.fill(SILENT_BYTE),
             Role::Handler(durable) if durable.live_run().is_none() => durable.random(bytes),

@@ -21,6 +21,8 @@ pub enum UploadError {
     Unsupported { what: String },
     #[error("unknown import `{name}`")]
     UnknownImport { name: String },
+    #[error("the component imports `{name}`, which no handler has")]
+    Wasi { name: String },
     #[error("imports or exports do not have the types of the contract: {message}")]
     Types { message: String },
     #[error("the component needs {needed} {what}, over the limit of {max}")]
@@ -60,6 +62,7 @@ impl UploadError {
             Self::Manifest { .. } => "RL0114",
             Self::TooMuchMemory { .. } => "RL0115",
             Self::Host { .. } => "RL0116",
+            Self::Wasi { .. } => "RL0117",
         }
     }
 
@@ -85,6 +88,7 @@ impl UploadError {
             Self::Describe { .. } => "`describe` runs without imports and with little time: see the message",
             Self::Manifest { .. } => "correct the names or options of the services",
             Self::TooMuchMemory { .. } => "ask for less with `memory_max`, or raise the server's limit",
+            Self::Wasi { name } => wasi_hint(name),
             Self::Host { .. } => "see the server's log, then try again",
         }
     }
@@ -100,6 +104,15 @@ impl UploadError {
     /// Whether another server, or this one at another time, might answer differently.
     pub fn is_host_fault(&self) -> bool {
         matches!(self, Self::Host { .. })
+    }
+}
+
+fn wasi_hint(name: &str) -> &'static str {
+    if name.starts_with("wasi:http/") || name.starts_with("wasi:sockets/") {
+        "the network is reached by `http.fetch`, which every SDK has, in an effect or an inline run; what a toolchain imports on \
+         its own is left out by options such as `--stub-wasi`"
+    } else {
+        "leave out what needs it; docs/wasi.md lists what there is of WASI"
     }
 }
 

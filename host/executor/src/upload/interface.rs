@@ -6,7 +6,7 @@ use wasmparser::{
 };
 
 use super::{PAGE_BYTES, UploadError};
-use crate::{engine::EngineKind, limits::TABLE_ELEMENTS_MAX};
+use crate::{engine::EngineKind, limits::TABLE_ELEMENTS_MAX, wasi};
 
 const MAGIC: &[u8; 4] = b"\0asm";
 const NAMESPACE: &str = "relight:handler/";
@@ -63,7 +63,7 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2
 /// What a component that may be deployed looks like from outside.
 pub(super) struct Interface {
     pub kind: EngineKind,
-    /// The functions it imports, as `relight:handler/ops.call`, in the order of the component.
+    /// The functions it imports, as `relight:handler/ops.call` or `wasi:cli/exit.exit`, in the order of the component.
     pub imports: Vec<String>,
 }
 
@@ -251,7 +251,7 @@ fn check_exports(types: &Types, exports: &[String]) -> Result<(), UploadError> {
 
 fn check_import(types: &Types, name: &str, functions: &mut Vec<String>) -> Result<(), UploadError> {
     if name.starts_with("wasi:") {
-        return Err(UploadError::Unsupported { what: format!("WASI import `{name}`") });
+        return check_wasi(types, name, functions);
     }
     let unknown = || UploadError::UnknownImport { name: name.to_owned() };
     let interface = name.strip_prefix(NAMESPACE).ok_or_else(unknown)?;
@@ -281,6 +281,26 @@ fn check_import(types: &Types, name: &str, functions: &mut Vec<String>) -> Resul
     }
     if supported.is_none() && !has_function {
         return Err(UploadError::Unsupported { what: format!("`{name}`") });
+    }
+    Ok(())
+}
+
+/// What language runtimes import on their own; what there is of it has nothing to do with the outside.
+fn check_wasi(types: &Types, name: &str, functions: &mut Vec<String>) -> Result<(), UploadError> {
+    let refused = || UploadError::Wasi { name: name.to_owned() };
+    let offered = wasi::offered(name).ok_or_else(refused)?;
+    let item = types.component_item_for_import(name).ok_or_else(refused)?;
+    let ComponentEntityType::Instance(id) = item.ty else { return Err(refused()) };
+    let interface = name.split('@').next().unwrap_or(name);
+    for (function, item) in &types[id].exports {
+        if !matches!(item.ty, ComponentEntityType::Func(_)) {
+            continue;
+        }
+        let path = format!("{interface}.{function}");
+        if !offered.contains(&function.as_str()) {
+            return Err(UploadError::Wasi { name: path });
+        }
+        functions.push(path);
     }
     Ok(())
 }

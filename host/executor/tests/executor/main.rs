@@ -11,3 +11,4 @@ mod replays;
 mod rig;
 mod runs;
 mod uploads;
+mod wasi;

@@ -167,8 +167,21 @@ async fn imports_are_refused_by_name() {
     says(&later, "RL0107", "not supported yet: `relight:handler/ops.fork`");
     let newer = refused(function("relight:handler/ops@0.2.0", "call")).await;
     says(&newer, "RL0107", "`relight:handler/ops.call` of `relight:handler/ops@0.2.0`");
-    let wasi = refused(function("wasi:random/random@0.2.0", "get-random-u64")).await;
-    says(&wasi, "RL0107", "not supported yet: WASI import `wasi:random/random@0.2.0`");
+    for (import, function_name, named, hint) in [
+        (
+            "wasi:sockets/tcp-create-socket@0.2.6",
+            "create-tcp-socket",
+            "wasi:sockets/tcp-create-socket@0.2.6",
+            "http.fetch",
+        ),
+        ("wasi:http/outgoing-handler@0.2.6", "handle", "wasi:http/outgoing-handler@0.2.6", "http.fetch"),
+        ("wasi:random/random@0.3.0", "get-random-u64", "wasi:random/random@0.3.0", "docs/wasi.md"),
+        ("wasi:random/random@0.2.6", "get-dice", "wasi:random/random.get-dice", "docs/wasi.md"),
+    ] {
+        let error = refused(function(import, function_name)).await;
+        says(&error, "RL0117", &format!("imports `{named}`, which no handler has"));
+        assert!(error.hint().contains(hint), "{import}: {}", error.hint());
+    }
     let unknown = refused(function("acme:thing/api@1.0.0", "do")).await;
     says(&unknown, "RL0108", "unknown import `acme:thing/api@1.0.0`");
     let bare = refused(importing(r#"(import "abort" (func))"#)).await;

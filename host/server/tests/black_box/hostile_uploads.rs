@@ -49,7 +49,7 @@ async fn what_is_no_component_is_refused() {
 #[tokio::test]
 async fn wrong_worlds_and_imports_are_refused() {
     let world = bad("unknown-import.wit");
-    let wasi = "not supported yet: WASI import `wasi:random/random@0.2.0`";
+    let wasi = "imports `wasi:sockets/tcp@0.2.6`, which no handler has";
     refused(vec![
         ("the wrong world", text(&bad("no-handler.wat")), "RL0106", "missing export"),
         (
@@ -58,7 +58,7 @@ async fn wrong_worlds_and_imports_are_refused() {
             "RL0108",
             "test:bad/clock@0.1.0",
         ),
-        ("WASI", importing("wasi:random/random@0.2.0", "get-random-u64"), "RL0107", wasi),
+        ("sockets", importing("wasi:sockets/tcp@0.2.6", "connect"), "RL0117", wasi),
         (
             "a later function",
             importing("relight:handler/ops@0.1.0", "fork"),

@@ -26,3 +26,4 @@ mod suspension;
 mod testing;
 mod upgrades;
 mod versions;
+mod wasi;
