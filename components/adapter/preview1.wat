@@ -21,6 +21,7 @@
 ;;  0x5000     what was at BORROWED in the guest's memory, 4 KiB
 ;;  0x6000     texts
 ;; BORROWED = 16: behind address 0, which programs use for nothing and engines check for nothing.
+;; IDLE = 0x1d1e: a descriptor that is readable when nothing else is ready (see README.md).
 (module
   (import "env" "memory" (memory $guest 0))
   (import "__main_module__" "cabi_realloc" (func $guest_realloc (param i32 i32 i32 i32) (result i32)))
@@ -43,8 +44,8 @@
   (global $allocating (mut i32) (i32.const 0))
   ;; Where the bytes that `$random` answers are to go; 0: wherever the guest's allocator says.
   (global $random_to (mut i32) (i32.const 0))
-  ;; Milliseconds, as `$now` answered last.
-  (global $time (mut i64) (i64.const 0))
+  ;; Milliseconds, as `$now` answered last. Never 0: to Go, a clock that shows 0 is broken.
+  (global $time (mut i64) (i64.const 1))
 
   ;; ---- Exports of the guest that are wrapped ----
 
@@ -71,7 +72,8 @@
   ;; ---- Time and chance ----
 
   (func $refresh
-    (if (i32.eqz (global.get $allocating)) (then (global.set $time (call $now)))))
+    (if (i32.eqz (global.get $allocating)) (then (global.set $time (call $now))))
+    (if (i64.eqz (global.get $time)) (then (global.set $time (i64.const 1)))))
 
   (func (export "clock_res_get") (param $clock i32) (param $result i32) (result i32)
     (if (i32.gt_u (local.get $clock) (i32.const 3)) (then (return (i32.const 28))))
@@ -181,28 +183,31 @@
         (i32.load8_u $own (i32.add (local.get $text) (local.get $text_bytes))))))
     (i32.const 0))
 
-  ;; The last line, or the beginning of a report with a stack, which Go writes below it.
-  (func $remember (param $at i32) (param $bytes i32)
+  ;; The last line, or the beginning of a report with a stack, which Go writes below it. The answer is the line's level: the
+  ;; last line of level error is the reason of a trap, so what is below the beginning of a report is a warning.
+  (func $remember (param $at i32) (param $bytes i32) (result i32)
     (local $report i32)
     (local.set $report (i32.or
       (call $begins (local.get $at) (local.get $bytes) (i32.const 0x6000) (i32.const 7))
       (call $begins (local.get $at) (local.get $bytes) (i32.const 0x6010) (i32.const 13))))
-    (if (i32.and (i32.load $own (i32.const 16)) (i32.eqz (local.get $report))) (then (return)))
+    (if (i32.and (i32.load $own (i32.const 16)) (i32.eqz (local.get $report))) (then (return (i32.const 3))))
     (if (i32.gt_u (local.get $bytes) (i32.const 1024)) (then (local.set $bytes (i32.const 1024))))
     (memory.copy $own $own (i32.const 0x3000) (local.get $at) (local.get $bytes))
     (i32.store $own (i32.const 12) (local.get $bytes))
-    (i32.store $own (i32.const 16) (local.get $report)))
+    (i32.store $own (i32.const 16) (local.get $report))
+    (i32.const 4))
 
   ;; The unfinished line of a stream becomes a message, but for its last `$keep` bytes.
   (func $flush (param $stream i32) (param $keep i32)
-    (local $at i32) (local $bytes i32)
+    (local $at i32) (local $bytes i32) (local $level i32)
     (local.set $at (i32.shl (local.get $stream) (i32.const 12)))
     (local.set $bytes
       (i32.sub (i32.load $own (i32.shl (local.get $stream) (i32.const 2))) (local.get $keep)))
+    ;; Level info for stream 1, error for stream 2.
+    (local.set $level (i32.const 2))
     (if (i32.and (i32.eq (local.get $stream) (i32.const 2)) (i32.gt_u (local.get $bytes) (i32.const 0)))
-      (then (call $remember (local.get $at) (local.get $bytes))))
-    ;; Level info for stream 1, error for stream 2: the last of these is the reason of a trap.
-    (call $say (i32.shl (local.get $stream) (i32.const 1)) (local.get $at) (local.get $bytes))
+      (then (local.set $level (call $remember (local.get $at) (local.get $bytes)))))
+    (call $say (local.get $level) (local.get $at) (local.get $bytes))
     (memory.copy $own $own (local.get $at) (i32.add (local.get $at) (local.get $bytes)) (local.get $keep))
     (i32.store $own (i32.shl (local.get $stream) (i32.const 2)) (local.get $keep)))
 
@@ -289,26 +294,39 @@
       (then (return (i32.lt_u (i32.load $guest offset=16 (local.get $subscription)) (i32.const 3)))))
     (local.set $timeout (i64.load $guest offset=24 (local.get $subscription)))
     (if (i32.eqz (i32.and (i32.load16_u $guest offset=40 (local.get $subscription)) (i32.const 1)))
-      (then (return (i64.eqz (local.get $timeout)))))
+      ;; Less than the clock can tell. (So Go waits before it reports why it ends a program.)
+      (then (return (i64.le_u (local.get $timeout) (i64.const 1000000)))))
     (call $refresh)
     (i64.le_u (local.get $timeout) (i64.mul (global.get $time) (i64.const 1000000))))
 
+  ;; What poll_oneoff says of a subscription that is over.
+  (func $happened (param $subscription i32) (param $event i32)
+    (memory.fill $guest (local.get $event) (i32.const 0) (i32.const 32))
+    (i64.store $guest (local.get $event) (i64.load $guest (local.get $subscription)))
+    (i32.store8 $guest offset=10 (local.get $event)
+      (i32.load8_u $guest offset=8 (local.get $subscription))))
+
   (func $poll_oneoff (export "poll_oneoff")
     (param $subscription i32) (param $event i32) (param $count i32) (param $result i32) (result i32)
-    (local $events i32)
+    (local $events i32) (local $idle i32)
     (if (i32.eqz (local.get $count)) (then (return (i32.const 28))))
     (loop $next
       (if (local.get $count) (then
         (if (call $ready (local.get $subscription)) (then
-          (memory.fill $guest (local.get $event) (i32.const 0) (i32.const 32))
-          (i64.store $guest (local.get $event) (i64.load $guest (local.get $subscription)))
-          (i32.store8 $guest offset=10 (local.get $event)
-            (i32.load8_u $guest offset=8 (local.get $subscription)))
-          (local.set $event (i32.add (local.get $event) (i32.const 32)))
+          (call $happened (local.get $subscription)
+            (i32.add (local.get $event) (i32.shl (local.get $events) (i32.const 5))))
           (local.set $events (i32.add (local.get $events) (i32.const 1)))))
+        ;; IDLE is readable when nothing else is ready.
+        (if (i32.and
+              (i32.load8_u $guest offset=8 (local.get $subscription))
+              (i32.eq (i32.load $guest offset=16 (local.get $subscription)) (i32.const 0x1d1e)))
+          (then (local.set $idle (local.get $subscription))))
         (local.set $subscription (i32.add (local.get $subscription) (i32.const 48)))
         (local.set $count (i32.sub (local.get $count) (i32.const 1)))
         (br $next))))
+    (if (i32.and (i32.eqz (local.get $events)) (i32.ne (local.get $idle) (i32.const 0))) (then
+      (call $happened (local.get $idle) (local.get $event))
+      (local.set $events (i32.const 1))))
     (if (i32.eqz (local.get $events)) (then
       (call $flush_all)
       (memory.copy $own $own (i32.const 0x4000) (i32.const 0x6060) (i32.const 187))

@@ -4,7 +4,7 @@
 use std::{env, fmt::Write as _, fs, io, path::Path};
 
 /// Folders of `guest-sdk` that projects may have below `vendor/relight-sdk/`.
-const SDKS: [&str; 5] = ["rust", "rust-macros", "rust-test", "js", "c"];
+const SDKS: [&str; 6] = ["rust", "rust-macros", "rust-test", "js", "go", "c"];
 /// What belongs to the development of an SDK, not to its use.
 const SKIPPED: [&str; 9] = [
     "target",
@@ -51,7 +51,9 @@ fn list(root: &Path, folder: &Path, table: &mut String) -> io::Result<()> {
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = folder.join(entry.file_name());
-        if SKIPPED.contains(&entry.file_name().to_string_lossy().as_ref()) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if SKIPPED.contains(&name.as_ref()) || name.ends_with("_test.go") {
             continue;
         }
         if entry.file_type()?.is_dir() {

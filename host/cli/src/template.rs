@@ -16,10 +16,11 @@ const VENDOR: &str = "vendor/relight-sdk";
 const SHARED: &str = "shared";
 
 /// What `--lang` may name.
-pub const TEMPLATES: [Template; 4] = [
+pub const TEMPLATES: [Template; 5] = [
     Template { name: "rust", sdks: &["rust", "rust-macros", "rust-test"] },
     Template { name: "ts", sdks: &["js"] },
     Template { name: "js", sdks: &["js"] },
+    Template { name: "go", sdks: &["go"] },
     Template { name: "c", sdks: &["c"] },
 ];
 
@@ -117,6 +118,22 @@ mod tests {
         for (folder, _) in FILES {
             assert!(*folder == SHARED || Template::named(folder).is_some(), "{folder}");
         }
+    }
+
+    #[test]
+    fn a_project_in_go_has_its_files_and_the_sdk_without_its_tests() {
+        let (_folder, project) = made(Template::named("go").expect("there is one"));
+        for path in [
+            "go.mod",
+            "main.go",
+            "vendor/relight-sdk/go/go.mod",
+            "vendor/relight-sdk/go/internal/host/host.go",
+        ] {
+            assert!(project.join(path).is_file(), "{path}");
+        }
+        assert!(!project.join("vendor/relight-sdk/go/scheduler_test.go").exists());
+        let manifest = fs::read_to_string(project.join("go.mod")).expect("read");
+        assert!(manifest.starts_with("module hello-you\n"), "{manifest}");
     }
 
     #[test]

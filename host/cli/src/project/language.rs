@@ -4,11 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FILE, Project, c, js, rust};
+use super::{FILE, Project, c, go, js, rust};
 use crate::error::{Error, Result};
 
 /// In the order in which messages name them.
-pub const LANGUAGES: [Language; 3] = [rust::LANGUAGE, js::LANGUAGE, c::LANGUAGE];
+pub const LANGUAGES: [Language; 4] = [rust::LANGUAGE, js::LANGUAGE, go::LANGUAGE, c::LANGUAGE];
 
 /// A language whose compiler `relight build` runs.
 #[derive(Debug)]
@@ -125,8 +125,12 @@ mod tests {
 
     #[test]
     fn a_package_is_known_by_its_files() {
-        let packages =
-            [(&["Cargo.toml", "README.md"][..], "rust"), (&["package.json"], "ts"), (&["handlers.c"], "c")];
+        let packages = [
+            (&["Cargo.toml", "README.md"][..], "rust"),
+            (&["package.json"], "ts"),
+            (&["go.mod"], "go"),
+            (&["handlers.c"], "c"),
+        ];
         for (files, name) in packages {
             let language = of(&Project::default(), package(files).path()).expect("known");
             assert_eq!(language.name(), name);

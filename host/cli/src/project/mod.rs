@@ -3,6 +3,7 @@
 //! How a language is built lives in its own file: `rust.rs` and those beside it.
 
 mod c;
+mod go;
 mod js;
 mod language;
 mod rust;

@@ -8,6 +8,8 @@ use wasmtime::{Caller, Engine, Extern, Instance, Linker, Module, Store, TypedFun
 /// Where programs keep what they hand over; far from what the adapter borrows.
 const AT: usize = 0x8000;
 const BADF: i32 = 8;
+/// The descriptor of idleness.
+const IDLE: i32 = 0x1d1e;
 
 /// What the host was asked for.
 #[derive(Default)]
@@ -145,6 +147,7 @@ const CLOCK: (&str, &str) = ("clock_time_get", "(param i32 i64 i32) (result i32)
 const RANDOM: (&str, &str) = ("random_get", "(param i32 i32) (result i32)");
 const POLL: (&str, &str) = ("poll_oneoff", "(param i32 i32 i32 i32) (result i32)");
 const INFO: i32 = 2;
+const WARN: i32 = 3;
 const ERROR: i32 = 4;
 
 fn said(level: i32, text: &str) -> (i32, String) {
@@ -304,7 +307,7 @@ fn subscription(clock: bool, timeout: i64, absolute: bool, fd: i32) -> Vec<u8> {
 
 #[test]
 fn waiting_is_refused_with_the_way_to_do_it() {
-    for waiting in [subscription(true, 1, false, 0), subscription(true, i64::MAX, true, 0)] {
+    for waiting in [subscription(true, 1_000_001, false, 0), subscription(true, i64::MAX, true, 0)] {
         let mut program = program(&[POLL], "");
         program.put(AT, &waiting);
         program
@@ -320,9 +323,13 @@ fn waiting_is_refused_with_the_way_to_do_it() {
 #[test]
 fn what_is_ready_need_not_be_waited_for() {
     let past = 1_700_000_000_123_000_000;
-    for ready in
-        [subscription(true, 0, false, 0), subscription(true, past, true, 0), subscription(false, 0, false, 1)]
-    {
+    for ready in [
+        subscription(true, 0, false, 0),
+        // Less than the clock can tell: Go waits so before it reports why it ends a program.
+        subscription(true, 1_000_000, false, 0),
+        subscription(true, past, true, 0),
+        subscription(false, 0, false, 1),
+    ] {
         let mut program = program(&[POLL], "");
         program.put(AT, &[subscription(true, i64::MAX, true, 0), ready.clone()].concat());
         let result: i32 =
@@ -333,6 +340,57 @@ fn what_is_ready_need_not_be_waited_for() {
         assert_eq!(event[..8], 42_u64.to_le_bytes());
         assert_eq!(event[10], ready[8]);
     }
+}
+
+/// The scheduler of Go asks for what is ready, and waits when it has nothing else to do: then, and only then, idleness is.
+#[test]
+fn idleness_is_ready_when_nothing_else_is() {
+    let idle = subscription(false, 0, false, IDLE);
+    for (others, ready) in [
+        (vec![], 1),
+        (vec![subscription(true, i64::MAX, true, 0)], 1),
+        (vec![subscription(true, 0, false, 0)], 0),
+        (vec![subscription(false, 0, false, 1)], 0),
+    ] {
+        let mut program = program(&[POLL], "");
+        let mut asked = idle.clone();
+        asked[..8].copy_from_slice(&7_u64.to_le_bytes());
+        let count = 1 + others.len() as i32;
+        program.put(AT, &[asked, others.concat()].concat());
+        let result: i32 = program
+            .call("poll_oneoff", (AT as i32, AT as i32 + 128, count, AT as i32 + 256))
+            .expect("at once");
+        assert_eq!(result, 0);
+        assert_eq!(program.get(AT + 256, 4), 1_i32.to_le_bytes());
+        let event = program.get(AT + 128, 12);
+        assert_eq!(event[..8], if ready == 1 { 7_u64 } else { 42 }.to_le_bytes());
+    }
+}
+
+/// Go calls a clock that shows 0 broken, and the host's stands at 0 while a component is instantiated.
+#[test]
+fn no_clock_shows_zero() {
+    let mut program = program(&[CLOCK], "");
+    program.host.lock().expect("one thread").now = 0;
+    let result: i32 = program.call("clock_time_get", (1, 1_i64, AT as i32)).expect("tells");
+    assert_eq!(result, 0);
+    assert_eq!(program.get(AT, 8), 1_000_000_i64.to_le_bytes());
+}
+
+/// A trap's message is the last line of level error. Go ends a program by a trap, below a stack.
+#[test]
+fn what_stands_below_a_report_is_no_error() {
+    let mut program = program(&[FD_WRITE], "");
+    program.write(2, b"before\npanic: no such seat\n\ngoroutine 1 [running]:\nmain.main()\n");
+    assert_eq!(
+        program.messages(),
+        [
+            said(ERROR, "before"),
+            said(ERROR, "panic: no such seat"),
+            said(WARN, "goroutine 1 [running]:"),
+            said(WARN, "main.main()"),
+        ]
+    );
 }
 
 #[test]

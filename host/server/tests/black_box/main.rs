@@ -13,6 +13,7 @@ mod conformance_outside;
 mod deploying;
 mod details;
 mod durability;
+mod go;
 mod guests_in_c;
 mod hostile;
 mod hostile_uploads;

@@ -1,0 +1,5 @@
+package relight
+
+import "log/slog"
+
+func init() { slog.SetDefault(slog.New(NewLogHandler())) }

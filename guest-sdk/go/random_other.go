@@ -1,0 +1,5 @@
+//go:build !wasip1
+
+package relight
+
+func (s *source) install() { s.forget() }
