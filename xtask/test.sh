@@ -7,6 +7,9 @@ cd "$(dirname "$0")/.."
 cargo test --quiet --locked --manifest-path guest-sdk/Cargo.toml --package relight --package relight-macros --package relight-test
 cargo test --quiet --locked --manifest-path examples/theatre/payments/Cargo.toml
 
+# Types and unit tests of the SDKs in other languages.
+bash xtask/languages.sh
+
 cargo test --quiet --workspace --doc
 if cargo nextest --version > /dev/null 2>&1; then
   cargo nextest run --workspace

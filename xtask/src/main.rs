@@ -20,7 +20,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Build every guest crate of components/ and examples/ and make components of them in <target-dir>/components/.
+    /// Build every guest of components/ and examples/ and make components of them in <target-dir>/components/.
     Components(components::Arguments),
     /// Measure the release binary.
     Bench(bench::Arguments),

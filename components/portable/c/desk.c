@@ -44,9 +44,9 @@ static relight_result sends(relight_str input) {
   relight_str key = RELIGHT_INPUT_STRING(input);
   relight_target add = relight_object("Shelf", key, "add");
   relight_call_options once = {.idempotency_key = key};
-  uint64_t later = relight_now() + RELIGHT_MINUTES(2);
   relight_str a = relight_send(add, relight_text("1"), relight_at_once(), NULL);
   relight_str b = relight_send(add, relight_text("10"), relight_after(RELIGHT_MINUTES(1)), &once);
+  uint64_t later = relight_now() + RELIGHT_MINUTES(2);
   relight_str c = relight_send(add, relight_text("100"), relight_at(later), NULL);
   return relight_ok(relight_json("[%s,%s,%s]", a, b, c));
 }

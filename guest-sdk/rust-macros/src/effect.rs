@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Ident, ItemFn, LitStr, Type};
+use syn::{Ident, Index, ItemFn, LitStr, Type};
 
 use crate::options::{Options, Place, documentation, optional};
 use crate::signature;
@@ -32,6 +32,15 @@ pub fn expand(options: TokenStream, item: TokenStream) -> syn::Result<TokenStrea
         ([name], [ty]) => (quote!(#name), quote!(#ty)),
         _ => (quote!((#(#names),*)), quote!((#(#types),*))),
     };
+    // Not by the arguments' own names: one of them may be called like the function.
+    let (unpacked, passed) = match types.len() {
+        0 => (quote!(()), quote!()),
+        1 => (quote!(arguments), quote!(arguments)),
+        count => {
+            let places = (0..count).map(Index::from);
+            (quote!(arguments), quote!(#(arguments.#places),*))
+        }
+    };
     Ok(quote! {
         #(#doc_attributes)*
         #visibility fn #ident(#(#names: #types),*) -> ::relight::EffectRequest<#value> {
@@ -53,8 +62,8 @@ pub fn expand(options: TokenStream, item: TokenStream) -> syn::Result<TokenStrea
                     #signature #body
 
                     ::std::boxed::Box::pin(async move {
-                        let #packed = ::relight::__private::decode_arguments::<#packed_type>(&input)?;
-                        ::relight::__private::#encode(#ident(#(#names),*).await)
+                        let #unpacked = ::relight::__private::decode_arguments::<#packed_type>(&input)?;
+                        ::relight::__private::#encode(#ident(#passed).await)
                     })
                 },
             };

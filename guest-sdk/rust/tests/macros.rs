@@ -99,9 +99,10 @@ async fn charge(request: ChargeRequest) -> Result<String, EffectError> {
     Ok(format!("{} {cents}", effect_idempotency_key()))
 }
 
+/// An argument may be called like its function.
 #[effect]
-async fn add(a: i64, b: i64) -> i64 {
-    a + b
+async fn add(add: i64, b: i64) -> i64 {
+    add + b
 }
 
 #[effect(name = "wall-clock")]

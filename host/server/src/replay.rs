@@ -1,4 +1,4 @@
-//! `relight replay`: an exported invocation against a component, in this process and without a server.
+//! `relight replay`: exported invocations against a component, in this process and without a server.
 
 use std::{env, process::ExitCode, sync::Arc};
 
@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use relight_cli::Replaying;
 use relight_core::{DeploymentId, schema::Deployment};
 use relight_executor::{
-    Checked, CompileLimits, CompileWorker, Executor, ExecutorConfig, Verdict,
+    Checked, CompileLimits, CompileWorker, Executor, ExecutorConfig,
     limits::{MEMORY_BYTES_CEILING, MEMORY_BYTES_DEFAULT},
 };
 use tokio::runtime::Handle;
@@ -16,14 +16,14 @@ use crate::{exit::Failure, node};
 /// The component is not one that can be deployed, as for `relight deploy`.
 const COMPONENT_INVALID: u8 = 8;
 
-pub fn run(replaying: Replaying) -> ExitCode {
-    match verdict(&replaying) {
-        Ok(verdict) => replaying.end(verdict),
+pub fn run(mut replaying: Replaying) -> ExitCode {
+    match replay(&mut replaying) {
+        Ok(()) => replaying.exit(),
         Err(failure) => failure.report(),
     }
 }
 
-fn verdict(replaying: &Replaying) -> Result<Verdict, Failure> {
+fn replay(replaying: &mut Replaying) -> Result<(), Failure> {
     let native = tempfile::tempdir().context("make a folder for native code")?;
     let config = ExecutorConfig {
         // Never asked: the component is checked first, and its native code stays.
@@ -49,12 +49,16 @@ fn verdict(replaying: &Replaying) -> Result<Verdict, Failure> {
                 let hint = error.hint();
                 Failure::new(COMPONENT_INVALID, error).hint(hint)
             })?;
-        replaying.begin(&checked.digest.to_string());
+        let digest = checked.digest.to_string();
         let deployment = Arc::new(deployment(checked, memory_bytes_max));
         let candidate = executor.candidate(deployment).await.context("load the component")?;
-        let verdict =
-            executor.replay(&candidate, replaying.recorded.clone(), Some(replaying.observer())).await;
-        Ok(verdict.context("replay the journal")?)
+        for index in 0..replaying.bundles.len() {
+            let bundle = &replaying.bundles[index];
+            replaying.begin(bundle, &digest);
+            let verdict = executor.replay(&candidate, bundle.recorded.clone(), Some(bundle.observer())).await;
+            replaying.end(index, verdict.context("replay the journal")?);
+        }
+        Ok(())
     })
 }
 

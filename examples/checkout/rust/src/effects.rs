@@ -22,11 +22,11 @@ pub struct Shipment {
 
 /// Charges a card, and gives the payment's id.
 #[effect(retry(max_attempts = 5, initial_interval = "200ms"), timeout = "30s")]
-pub async fn charge(request: Charge) -> Result<String, EffectError> {
-    if request.card == "declined" {
+pub async fn charge(charge: Charge) -> Result<String, EffectError> {
+    if charge.card == "declined" {
         return Err(EffectError::terminal(402, "the card was declined"));
     }
-    Ok(format!("payment-{}", request.order))
+    Ok(format!("payment-{}", charge.order))
 }
 
 /// Gives back whatever was charged for an order. Tried until it works: there is nothing else to be done.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -29,13 +29,14 @@ const PAYLOAD_CHARS_MAX: usize = 120;
 /// Run an exported invocation against a component, offline, and print each step.
 ///
 /// Nothing but the journal answers: no effect runs, nothing is sent or stored, no server is needed. Fails (exit code 1)
-/// when the component does something else than the journal says.
+/// when the component does something else than the journal says. Of a folder of bundles each is replayed, and its
+/// verdict is printed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  $ relight inv export inv_1abc --out order.json\n  $ relight replay order.json orders.wasm\n  $ relight replay order.json orders -o json"
+    after_help = "Examples:\n  $ relight inv export inv_1abc --out order.json\n  $ relight replay order.json orders.wasm\n  $ relight replay order.json orders -o json\n  $ relight replay tests/bundles orders"
 )]
 pub struct Replay {
-    /// What `relight inv export` wrote.
+    /// What `relight inv export` wrote, or a folder of such files.
     bundle: PathBuf,
     /// A `.wasm` file or the folder of a project.
     component: PathBuf,
@@ -44,10 +45,24 @@ pub struct Replay {
 /// Everything that a replay needs.
 #[derive(Debug)]
 pub struct Replaying {
-    pub recorded: Recorded,
+    /// In order, at least one.
+    pub bundles: Vec<Exported>,
     /// The component as it is to be checked and run.
     pub component: Bytes,
+    /// The most that any of the bundles was given.
     pub memory_bytes_max: Option<u64>,
+    format: Format,
+    is_folder: bool,
+    /// Verdicts so far, for one document.
+    documents: Vec<Json>,
+    all_compatible: bool,
+}
+
+/// One bundle.
+#[derive(Debug)]
+pub struct Exported {
+    pub recorded: Recorded,
+    file: PathBuf,
     teller: Arc<Teller>,
     /// Of the component that the invocation ran on.
     digest: Option<String>,
@@ -55,68 +70,116 @@ pub struct Replaying {
 
 impl Replay {
     pub(crate) fn load(self, format: Format) -> Result<Replaying> {
-        let bytes = fs::read(&self.bundle).map_err(|error| project::unreadable(&self.bundle, &error))?;
-        let unfit = |error: relight_admin::bundle::BundleError| {
-            Error::new(Exit::Failed, format!("`{}` is not a bundle", self.bundle.display()))
-                .because(&error)
-                .hint("`relight inv export ID --out FILE` writes one")
+        let is_folder = self.bundle.is_dir();
+        let files = if is_folder { bundles_in(&self.bundle)? } else { vec![self.bundle] };
+        let manner = match (format, is_folder) {
+            (Format::Table, false) => Manner::Print,
+            (Format::Table, true) => Manner::Silent,
+            _ => Manner::Keep,
         };
-        let bundle = Bundle::parse(&bytes).map_err(unfit)?;
-        let recorded = bundle.recorded().map_err(unfit)?;
+        let (mut bundles, mut memory_bytes_max) = (Vec::new(), None);
+        for file in files {
+            let (bundle, recorded) = read(&file)?;
+            let component = bundle.component;
+            memory_bytes_max = memory_bytes_max.max(component.as_ref().map(|component| component.memory_max));
+            let teller = Arc::new(Teller { manner, steps: Mutex::default() });
+            let digest = component.map(|component| component.digest);
+            bundles.push(Exported { recorded, file, teller, digest });
+        }
         let built = project::component(&self.component)?;
         project::describe(&built);
-        let component = bundle.component;
-        Ok(Replaying {
-            recorded,
-            component: Bytes::from(built.bytes),
-            memory_bytes_max: component.as_ref().map(|component| component.memory_max),
-            digest: component.map(|component| component.digest),
-            teller: Arc::new(Teller { format, steps: Mutex::default() }),
-        })
+        let component = Bytes::from(built.bytes);
+        let (documents, all_compatible) = (Vec::new(), true);
+        Ok(Replaying { bundles, component, memory_bytes_max, format, is_folder, documents, all_compatible })
     }
 }
 
-impl Replaying {
+fn bundles_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = |error| project::unreadable(folder, &error);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let file = entry.map_err(unreadable)?.path();
+        if file.extension().is_some_and(|extension| extension == "json") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(Error::usage(format!("there is no bundle in `{}`", folder.display()))
+            .hint("`relight inv export ID --out FILE.json` writes one"));
+    }
+    Ok(files)
+}
+
+fn read(file: &Path) -> Result<(Bundle, Recorded)> {
+    let bytes = fs::read(file).map_err(|error| project::unreadable(file, &error))?;
+    let unfit = |error: relight_admin::bundle::BundleError| {
+        Error::new(Exit::Failed, format!("`{}` is not a bundle", file.display()))
+            .because(&error)
+            .hint("`relight inv export ID --out FILE` writes one")
+    };
+    let bundle = Bundle::parse(&bytes).map_err(unfit)?;
+    let recorded = bundle.recorded().map_err(unfit)?;
+    Ok((bundle, recorded))
+}
+
+impl Exported {
     /// Tells each step as it comes.
     pub fn observer(&self) -> Arc<dyn Observer> {
         self.teller.clone()
     }
+}
 
-    /// The component is a good one and has this digest.
-    pub fn begin(&self, digest: &str) {
-        let Recorded { id, target, .. } = &self.recorded;
-        output::say(&format!("replaying {id} ({target})"));
-        if let Some(recorded) = self.digest.as_ref().filter(|recorded| *recorded != digest) {
-            output::say(&format!("note: it ran on another component, {recorded}; this one is {digest}"));
+impl Replaying {
+    /// The component is a good one and has this digest; a bundle's turn has come.
+    pub fn begin(&self, bundle: &Exported, digest: &str) {
+        let Recorded { id, target, .. } = &bundle.recorded;
+        if !self.is_folder {
+            output::say(&format!("replaying {id} ({target})"));
+            if let Some(recorded) = bundle.digest.as_ref().filter(|recorded| *recorded != digest) {
+                output::say(&format!("note: it ran on another component, {recorded}; this one is {digest}"));
+            }
         }
-        if let Some(JournalItem::Operation(entry)) = self.recorded.journal.first() {
+        if let Some(JournalItem::Operation(entry)) = bundle.recorded.journal.first() {
             let operation = entry.operation.clone();
-            self.teller.step(Step::Made { index: EntryIndex::ZERO, operation });
+            bundle.teller.step(Step::Made { index: EntryIndex::ZERO, operation });
         }
     }
 
-    /// Tells the verdict; gives the exit code.
-    pub fn end(self, verdict: Verdict) -> ExitCode {
+    /// Tells the verdict on the bundle at `index`.
+    pub fn end(&mut self, index: usize, verdict: Verdict) {
+        let Exported { recorded, file, teller, .. } = &self.bundles[index];
         let verdict = ReplayVerdict::from(verdict);
-        let steps = self.teller.take();
-        let told = match self.teller.format {
-            Format::Table => output::print(&words(&verdict)),
-            format => {
-                let document = json!({
-                    "id": self.recorded.id.to_string(),
-                    "target": self.recorded.target.to_string(),
-                    "steps": steps,
-                    "verdict": verdict,
-                });
-                output::one(format, &document, "id", |_| String::new())
-            }
+        self.all_compatible &= verdict.is_compatible();
+        if self.format != Format::Table {
+            self.documents.push(json!({
+                "file": file.display().to_string(),
+                "id": recorded.id.to_string(),
+                "target": recorded.target.to_string(),
+                "steps": teller.take(),
+                "verdict": verdict,
+            }));
+            return;
+        }
+        let words = words(&verdict);
+        let of_file = if self.is_folder { format!("{}  ", file.display()) } else { String::new() };
+        // Where nobody reads any more, the exit code still tells the verdict.
+        let _ = output::print(&format!("{of_file}{words}"));
+    }
+
+    /// After the last verdict: the exit code.
+    pub fn exit(self) -> ExitCode {
+        let told = match (self.format, &self.documents[..]) {
+            (Format::Table, _) => Ok(()),
+            (format, [document]) if !self.is_folder => output::one(format, document, "id", |_| String::new()),
+            (format, documents) => output::list(format, documents, "id", &[]),
         };
         match told {
             Err(error) => {
                 output::say(&error.to_string());
                 error.exit.into()
             }
-            Ok(()) if verdict.is_compatible() => ExitCode::SUCCESS,
+            Ok(()) if self.all_compatible => ExitCode::SUCCESS,
             Ok(()) => Exit::Failed.into(),
         }
     }
@@ -133,20 +196,30 @@ fn words(verdict: &ReplayVerdict) -> String {
     }
 }
 
-/// Prints steps as they come, or keeps them for one document.
+/// What becomes of steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// They are printed as they come.
+    Print,
+    /// They are kept for one document.
+    Keep,
+    /// Nobody wants to see them.
+    Silent,
+}
+
 #[derive(Debug)]
 struct Teller {
-    format: Format,
+    manner: Manner,
     steps: Mutex<Vec<Json>>,
 }
 
 impl Teller {
     fn tell(&self, line: &str, json: Json) {
-        if self.format == Format::Table {
+        match self.manner {
             // Where nobody reads any more, the exit code still tells the verdict.
-            let _ = output::print(&format!("{line}\n"));
-        } else {
-            self.steps.lock().unwrap_or_else(PoisonError::into_inner).push(json);
+            Manner::Print => drop(output::print(&format!("{line}\n"))),
+            Manner::Keep => self.steps.lock().unwrap_or_else(PoisonError::into_inner).push(json),
+            Manner::Silent => {}
         }
     }
 

@@ -1,7 +1,10 @@
 //! `cargo xtask components`: every guest crate as a component, ready to upload.
 //!
-//! Guests are found by their `Cargo.toml` under `components/` and `examples/*/rust`; whatever they build as a `cdylib`
-//! becomes `<target-dir>/components/<name>.wasm`. Cargo decides what has to be compiled again.
+//! Guests in Rust are found by their `Cargo.toml` under `components/` and `examples/*/rust`; whatever they build as a
+//! `cdylib` becomes `<target-dir>/components/<name>.wasm`. Cargo decides what has to be compiled again. Guests in other
+//! languages are in `languages.rs`.
+
+mod languages;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,8 +29,8 @@ const DEPTH_MAX: usize = 4;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Build only these packages.
-    #[arg(value_name = "PACKAGE")]
+    /// Build only these: packages in Rust, and guests such as `portable-python`.
+    #[arg(value_name = "NAME")]
     only: Vec<String>,
     /// Print the manifests of the guests' workspaces and build nothing.
     #[arg(long)]
@@ -45,9 +48,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let out = workspace::metadata()?.target_directory.join("components");
     fs::create_dir_all(&out).with_context(|| format!("create `{out}`"))?;
 
-    if workspaces.is_empty() {
-        bail!("no guest crate found under components/ and examples/*/rust");
-    }
     let mut names = BTreeSet::new();
     for ((workspace, target), packages) in &workspaces {
         for (name, module) in build(workspace, target, packages)? {
@@ -57,6 +57,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             write_component(&module, out.join(format!("{name}.wasm")).as_std_path())
                 .with_context(|| format!("make a component of `{name}`"))?;
         }
+    }
+    let others = languages::run(&root, out.as_std_path(), &arguments.only)?;
+    names.extend(others.names.iter().cloned());
+    others.print_skipped();
+    if names.is_empty() {
+        bail!("no guest found under components/ and examples/ that is to be built");
     }
     eprintln!("{} components in {out}", names.len());
     Ok(())
