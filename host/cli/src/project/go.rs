@@ -71,7 +71,7 @@ fn version(go: &Path, package: &Path) -> Option<(u32, u32)> {
 
 /// `go1.27.3`, `go1.25rc1`, and after `devel` likewise.
 fn parse(text: &str) -> Option<(u32, u32)> {
-    let numbers = text.trim().split_whitespace().find_map(|word| word.strip_prefix("go1."))?;
+    let numbers = text.split_whitespace().find_map(|word| word.strip_prefix("go1."))?;
     let minor: String = numbers.chars().take_while(char::is_ascii_digit).collect();
     Some((1, minor.parse().ok()?))
 }
