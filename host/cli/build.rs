@@ -4,7 +4,7 @@
 use std::{env, fmt::Write as _, fs, io, path::Path};
 
 /// Folders of `guest-sdk` that projects may have below `vendor/relight-sdk/`.
-const SDKS: [&str; 6] = ["rust", "rust-macros", "rust-test", "js", "go", "c"];
+const SDKS: [&str; 7] = ["rust", "rust-macros", "rust-test", "js", "python", "go", "c"];
 /// What belongs to the development of an SDK, not to its use.
 const SKIPPED: [&str; 9] = [
     "target",

@@ -16,10 +16,11 @@ const VENDOR: &str = "vendor/relight-sdk";
 const SHARED: &str = "shared";
 
 /// What `--lang` may name.
-pub const TEMPLATES: [Template; 5] = [
+pub const TEMPLATES: [Template; 6] = [
     Template { name: "rust", sdks: &["rust", "rust-macros", "rust-test"] },
     Template { name: "ts", sdks: &["js"] },
     Template { name: "js", sdks: &["js"] },
+    Template { name: "python", sdks: &["python"] },
     Template { name: "go", sdks: &["go"] },
     Template { name: "c", sdks: &["c"] },
 ];

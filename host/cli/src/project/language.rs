@@ -4,11 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FILE, Project, c, go, js, rust};
+use super::{FILE, Project, c, go, js, python, rust};
 use crate::error::{Error, Result};
 
 /// In the order in which messages name them.
-pub const LANGUAGES: [Language; 4] = [rust::LANGUAGE, js::LANGUAGE, go::LANGUAGE, c::LANGUAGE];
+pub const LANGUAGES: [Language; 5] =
+    [rust::LANGUAGE, js::LANGUAGE, python::LANGUAGE, go::LANGUAGE, c::LANGUAGE];
 
 /// A language whose compiler `relight build` runs.
 #[derive(Debug)]
@@ -128,6 +129,7 @@ mod tests {
         let packages = [
             (&["Cargo.toml", "README.md"][..], "rust"),
             (&["package.json"], "ts"),
+            (&["app.py"], "python"),
             (&["go.mod"], "go"),
             (&["handlers.c"], "c"),
         ];

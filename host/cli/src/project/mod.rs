@@ -6,6 +6,7 @@ mod c;
 mod go;
 mod js;
 mod language;
+mod python;
 mod rust;
 mod tools;
 
@@ -45,6 +46,9 @@ pub struct Project {
     /// How C is compiled.
     #[serde(default)]
     pub c: c::Settings,
+    /// Where Python's modules are.
+    #[serde(default)]
+    pub python: python::Settings,
 }
 
 /// A component, ready to upload.
