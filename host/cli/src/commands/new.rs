@@ -1,6 +1,6 @@
 //! `relight new`: a project that builds and deploys as it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 
@@ -32,12 +32,21 @@ impl New {
         template.write(&self.name, &name).map_err(|error| {
             Error::new(Exit::Failed, format!("cannot write `{}`", self.name.display())).because(&error)
         })?;
-        output::say(&format!(
-            "Made `{0}`. Next:\n  relight test {0}\n  relight deploy {0}",
-            self.name.display()
-        ));
+        output::say(&next_steps(&self.name));
         Ok(())
     }
+}
+
+/// What to type now.
+fn next_steps(project: &Path) -> String {
+    let name = project.display();
+    // The compiler comes from npm, too.
+    let install = if project.join("package.json").is_file() {
+        format!("  npm install --prefix {name}\n")
+    } else {
+        String::new()
+    };
+    format!("Made `{name}`. Next:\n{install}  relight test {name}\n  relight deploy {name}")
 }
 
 /// What cargo takes as a package's name.
@@ -64,6 +73,18 @@ mod tests {
         }
         for name in ["", "Hello", "1a", "relight", "a b", "é"] {
             assert_eq!(check_name(name).expect_err("invalid").exit, Exit::Usage, "{name}");
+        }
+    }
+
+    #[test]
+    fn next_steps_install_what_a_project_depends_on() {
+        for (lang, installs) in [("rust", false), ("ts", true), ("js", true), ("python", false)] {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let project = folder.path().join("hello");
+            Template::named(lang).expect("a template").write(&project, "hello").expect("write the project");
+            let steps = next_steps(&project);
+            assert_eq!(steps.contains("npm install --prefix "), installs, "{lang}: {steps}");
+            assert!(steps.ends_with("hello"), "{steps}");
         }
     }
 
