@@ -27,7 +27,7 @@ has() {
 guests() {
   local name folder
   for name; do
-    for folder in components/portable/"$name" examples/*/"$name"; do
+    for folder in components/{bench,portable}/"$name" examples/*/"$name"; do
       [ ! -d "$folder" ] || echo "$folder"
     done
   done

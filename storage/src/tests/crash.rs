@@ -149,7 +149,8 @@ const AHEAD_MAX: u64 = 10_000;
 /// Write buffers are small, so that RocksDB flushes and compacts of its own accord while the kill comes, and rows reach
 /// them soon: those that are still young when the process ends were never RocksDB's to flush.
 fn small_store(dir: &Path) -> Store {
-    let options = StoreOptions { write_buffers_bytes: 512 << 10, young_rows_max: 16, ..StoreOptions::default() };
+    let options =
+        StoreOptions { write_buffers_bytes: 512 << 10, young_rows_max: 16, ..StoreOptions::default() };
     Store::open(dir, options).expect("open store")
 }
 

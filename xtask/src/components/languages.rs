@@ -35,6 +35,9 @@ const LANGUAGES: [Language; 4] = [
     Language { name: "c", folders: &["c"], tools: &["clang-19", "wasm-ld-19"] },
 ];
 
+/// Folders of `components` with a guest for each language, beside the examples.
+const PARENTS: [&str; 2] = ["components/portable", "components/bench"];
+
 /// What every guest is made of, besides its own folder and its language's SDK.
 const SHARED: [&str; 5] =
     ["wit/handler.wit", "wit/src", "components/adapter", "host/cli/src/project", "xtask/setup/tools"];
@@ -97,9 +100,9 @@ pub fn run(root: &Path, out: &Path, only: &[String]) -> anyhow::Result<Made> {
     Ok(made)
 }
 
-/// Guests of `components/portable` and of the examples, those that build longest first.
+/// Guests of `components` and of the examples, those that build longest first.
 fn guests(root: &Path) -> anyhow::Result<Vec<Guest>> {
-    let mut parents = vec![root.join("components/portable")];
+    let mut parents = PARENTS.map(|parent| root.join(parent)).to_vec();
     parents.extend(sorted_folders(&root.join("examples"))?);
     let mut guests = Vec::new();
     for language in &LANGUAGES {
@@ -244,6 +247,7 @@ mod tests {
     #[test]
     fn guests_are_folders_named_like_languages_that_hold_sources() {
         let root = repository(&[
+            "components/bench/js/package.json",
             "components/portable/c/guest.c",
             "components/portable/go/build/left.wasm",
             "components/portable/scenarios/a.toml",
@@ -253,7 +257,7 @@ mod tests {
         ]);
         let names: Vec<String> =
             guests(root.path()).expect("list").into_iter().map(|guest| guest.name).collect();
-        assert_eq!(names, ["greeter-python", "greeter-ts", "portable-c"]);
+        assert_eq!(names, ["greeter-python", "bench-js", "greeter-ts", "portable-c"]);
     }
 
     #[test]

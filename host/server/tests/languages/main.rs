@@ -7,6 +7,7 @@
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod across;
+mod bench;
 mod guests;
 mod killed;
 mod recorded;
@@ -18,7 +19,7 @@ mod support;
 use guests::Guest;
 
 macro_rules! languages {
-    ($($language:ident $guest:literal { $($example:ident $component:literal),* })*) => {$(
+    ($($language:ident $guest:literal $bench:literal { $($example:ident $component:literal),* })*) => {$(
         mod $language {
             use super::*;
 
@@ -37,6 +38,11 @@ macro_rules! languages {
                 killed::handlers_go_on(Guest($guest)).await;
             }
 
+            #[tokio::test]
+            async fn handlers_of_the_benchmarks_answer_as_the_benchmarks_expect() {
+                bench::handlers_answer(Guest($bench)).await;
+            }
+
             $(#[test]
             fn $example() {
                 scenarios::hold_example(Guest($component));
@@ -46,27 +52,27 @@ macro_rules! languages {
 }
 
 languages! {
-    rust "portable" {
+    rust "portable" "bench" {
         greeter_holds "greeter",
         theatre_holds "theatre",
         checkout_holds "checkout"
     }
-    javascript "portable-js" {
+    javascript "portable-js" "bench-js" {
         greeter_holds "greeter-ts",
         theatre_holds "theatre-ts",
         checkout_holds "checkout-ts"
     }
-    python "portable-python" {
+    python "portable-python" "bench-python" {
         greeter_holds "greeter-python",
         theatre_holds "theatre-python",
         checkout_holds "checkout-python"
     }
-    go "portable-go" {
+    go "portable-go" "bench-go" {
         greeter_holds "greeter-go",
         theatre_holds "theatre-go",
         checkout_holds "checkout-go"
     }
-    c "portable-c" {
+    c "portable-c" "bench-c" {
         greeter_holds "greeter-c",
         theatre_holds "theatre-c",
         checkout_holds "checkout-c"
@@ -77,7 +83,13 @@ languages! {
 #[test]
 fn every_guest_is_tested() {
     let source = include_str!("main.rs");
-    for parent in ["components/portable", "examples/greeter", "examples/theatre", "examples/checkout"] {
+    for parent in [
+        "components/bench",
+        "components/portable",
+        "examples/greeter",
+        "examples/theatre",
+        "examples/checkout",
+    ] {
         let (_, name) = parent.split_once('/').expect("a path of two names");
         for folder in ["js", "ts", "python", "go", "c"] {
             if guests::has_sources(&guests::root().join(parent).join(folder)) {
