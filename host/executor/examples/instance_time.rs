@@ -22,7 +22,7 @@ use relight_core::{
     runner::{AttemptStart, Host, Runner as _, StateView, Work},
     tables::TablesError,
 };
-use relight_executor::{CompileLimits, CompileWorker, Executor, ExecutorConfig};
+use relight_executor::{CompileLimits, CompileWorker, Executor, ExecutorConfig, limits};
 use tokio::{runtime::Builder, sync::mpsc};
 
 /// The median of so many batches counts, each of which takes so long.
@@ -48,6 +48,8 @@ async fn measure(component: PathBuf) -> Result<f64, Box<dyn Error>> {
         attempts_max: 4,
         effects_max: 1,
         suspend_after: None,
+        warm_bytes_max: limits::WARM_BYTES_DEFAULT,
+        keep: relight_executor::keep,
         memory_bytes_max: MEMORY_BYTES_MAX,
         clock: Arc::new(|| NOW),
         compile_worker: CompileWorker::InProcess,

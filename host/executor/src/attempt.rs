@@ -19,6 +19,7 @@ use crate::{
     exports::Loaded,
     guest::{Guest, Role, Stop, ended},
     log::{Lines, Source},
+    patience::Linger,
     runner::Shared,
     stats::Counter,
 };
@@ -124,7 +125,12 @@ async fn run(
         }
     };
     let abort_timeout = Duration::from_millis(start.abort_timeout.0);
-    let durable = Durable::new(start, replay, host, events, shared.clone());
+    let said = start.inactivity_timeout.map(|timeout| Duration::from_millis(timeout.0));
+    let linger = match said.or(shared.config.suspend_after) {
+        Some(time) => Linger::For(time),
+        None => Linger::Keep(shared.keep(&loaded, &start.deployment).await),
+    };
+    let durable = Durable::new(start, replay, host, events, shared.clone(), linger);
     let (result, mut durable) = call(&shared, &loaded, durable, abort_timeout).await;
     let finished = match result {
         CallEnd::Returned(outcome) => durable.finish(outcome).map_err(|stop| failed(&stop.into(), None)),

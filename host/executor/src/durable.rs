@@ -32,6 +32,7 @@ use crate::{
     identity::{Identity, Seen},
     in_flight::{Batch, InFlight},
     limits::{BUFFER_AGE_MAX, BUFFER_BYTES_MAX, BUFFER_ENTRIES_MAX},
+    patience::{Linger, Patience, Until},
     random::random_stream,
     runner::Shared,
     verify::{Recorded, Verification, goes_on},
@@ -47,8 +48,7 @@ pub(crate) struct Durable {
     buffered_since: Option<Instant>,
     in_flight: InFlight,
     run: Option<LiveRun>,
-    /// `None`: as the executor sees fit.
-    linger: Option<Duration>,
+    patience: Patience,
 }
 
 /// What can be reached besides the journal.
@@ -80,11 +80,8 @@ impl Durable {
         host: Arc<dyn Host>,
         events: mpsc::UnboundedReceiver<AttemptEvent>,
         shared: Arc<Shared>,
+        linger: Linger,
     ) -> Self {
-        let linger = start
-            .inactivity_timeout
-            .map(|timeout| Duration::from_millis(timeout.0))
-            .or(shared.config.suspend_after);
         Self {
             identity: Identity {
                 id: start.id,
@@ -104,7 +101,7 @@ impl Durable {
             buffered_since: None,
             in_flight: InFlight::default(),
             run: None,
-            linger,
+            patience: Patience::new(linger),
         }
     }
 
@@ -135,7 +132,8 @@ impl Durable {
             buffered_since: None,
             in_flight: InFlight::default(),
             run: None,
-            linger: None,
+            // Nothing ever waits.
+            patience: Patience::new(Linger::For(Duration::ZERO)),
         }
     }
 
@@ -165,7 +163,6 @@ impl Durable {
         self.replay.callee(index)
     }
 
-    /// Whether the target is the run of a workflow.
     /// The invocation as which the handler makes its next operation: another one while it replays what was copied.
     pub fn seen_as(&self) -> Seen<'_> {
         self.identity.at(self.next_index())
@@ -177,6 +174,7 @@ impl Durable {
         AwakeableId { invocation: id, incarnation, index }
     }
 
+    /// Whether the target is the run of a workflow.
     pub fn runs_once(&self, target: &Target) -> bool {
         match &self.outside {
             Outside::Leader(leader) => leader.host.runs_once(target),
@@ -193,6 +191,7 @@ impl Durable {
 
     /// Makes an operation. Waits only when too much is proposed and not accepted.
     pub async fn make(&mut self, operation: Operation) -> Result<Made, Stop> {
+        let due = if let Operation::Timer { due, .. } = &operation { Some(*due) } else { None };
         let Self { replay, outside, shared, .. } = self;
         let made = match outside {
             Outside::Leader(_) => replay.make(shared.now(), operation)?,
@@ -202,6 +201,9 @@ impl Durable {
                 made
             }
         };
+        if let Some(due) = due {
+            self.patience.timer(made.index, due.instant(self.replay.now()));
+        }
         if !made.recorded {
             self.buffered().await?;
         }
@@ -243,8 +245,14 @@ impl Durable {
         Ok(keys)
     }
 
-    /// Waits; answers whether it had to block. Its answer is `Ready` or `Cancelled`.
-    pub async fn wait(&mut self, mode: WaitMode, handles: &[EntryIndex]) -> Result<(Waited, bool), Stop> {
+    /// Waits; answers whether it had to block. Its answer is `Ready` or `Cancelled`. `memory_bytes`: what the instance
+    /// has.
+    pub async fn wait(
+        &mut self,
+        mode: WaitMode,
+        handles: &[EntryIndex],
+        memory_bytes: u64,
+    ) -> Result<(Waited, bool), Stop> {
         self.take_events()?;
         let mut waited = self.ask(mode, handles)?;
         if let Outside::Nothing(verification) = &self.outside {
@@ -254,21 +262,26 @@ impl Durable {
             return Ok((waited, false));
         }
         self.flush();
-        let mut linger = self.linger_until();
-        if linger.is_none() {
+        // Until the instance goes on or is gone: it takes room as long as it is there.
+        let until = self.patience.blocks(&self.shared, mode, handles, memory_bytes);
+        let mut suspends = until.is_none();
+        if suspends {
             self.suspend(mode, handles);
         }
         while waited == Waited::Blocked {
-            match self.next_event(linger).await {
+            match self.next_event(until.as_ref().filter(|_| !suspends)).await {
                 Some(event) => self.apply(event)?,
                 // The leader answers by dropping this attempt; or what it waits for was on its way already.
                 None => {
-                    linger = None;
+                    suspends = true;
                     self.suspend(mode, handles);
                 }
             }
             self.take_events()?;
             waited = self.ask(mode, handles)?;
+        }
+        if !suspends {
+            self.shared.counters.waits_kept.increment();
         }
         Ok((waited, true))
     }
@@ -369,22 +382,15 @@ impl Durable {
         Ok(waited)
     }
 
-    /// `None`: not at all.
-    fn linger_until(&self) -> Option<tokio::time::Instant> {
-        let linger = self.linger.unwrap_or_else(|| self.shared.linger());
-        // A timeout beyond any clock means to linger for ever; a year is as good.
-        const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
-        (!linger.is_zero()).then(|| tokio::time::Instant::now() + linger.min(FOR_EVER))
-    }
-
-    /// `None` when it is time to suspend; without `linger` it never is.
-    async fn next_event(&mut self, linger: Option<tokio::time::Instant>) -> Option<AttemptEvent> {
+    /// `None` when it is time to suspend; without `until` it never is.
+    async fn next_event(&mut self, until: Option<&Until>) -> Option<AttemptEvent> {
         let Outside::Leader(leader) = &mut self.outside else { unreachable!("{ALONE}") };
-        let event = match linger {
+        let event = match until {
             None => leader.events.recv().await,
-            Some(until) => match tokio::time::timeout_at(until, leader.events.recv()).await {
-                Ok(event) => event,
-                Err(_) => return None,
+            Some(until) => tokio::select! {
+                biased;
+                event = leader.events.recv() => event,
+                () = until.over() => return None,
             },
         };
         match event {

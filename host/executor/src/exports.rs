@@ -3,7 +3,10 @@
 //! Functions are looked up by hand, and not by `bindgen!`, because the call of an async function is the same for the
 //! host as that of a plain one: one call per instance, over when its result is there.
 
+use std::time::{Duration, Instant};
+
 use relight_wit::{HANDLER_ASYNC_EXPORT, HANDLER_EXPORT};
+use tokio::sync::OnceCell;
 use wasmtime::{
     Engine, Store,
     component::{
@@ -22,6 +25,11 @@ use crate::{
     guest::Guest,
 };
 
+/// Instances that are made to see how long that takes: the first ones find nothing prepared, another may be interrupted.
+const START_TRIES: u32 = 5;
+/// No further one is made when those before took so long: the handler that is about to run waits for them.
+const START_TRIES_TIME: Duration = Duration::from_millis(20);
+
 /// What a handler or an effect returns.
 pub(crate) type Returned = Result<Bytes, AttemptError>;
 
@@ -36,6 +44,7 @@ pub(crate) struct Loaded {
     describe: ComponentExportIndex,
     invoke: ComponentExportIndex,
     effect: ComponentExportIndex,
+    start_cost: OnceCell<Duration>,
 }
 
 impl Loaded {
@@ -48,7 +57,7 @@ impl Loaded {
             .ok_or_else(|| wasmtime::Error::msg(format!("no exported instance `{HANDLER_EXPORT}`")))?;
         let find = |function| find(component, &interface, name, function);
         let (describe, invoke, effect) = (find("describe")?, find("invoke")?, find("effect")?);
-        Ok(Self { pre, describe, invoke, effect })
+        Ok(Self { pre, describe, invoke, effect, start_cost: OnceCell::new() })
     }
 
     /// The engine that runs its instances.
@@ -58,6 +67,26 @@ impl Loaded {
 
     pub async fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Instance> {
         self.pre.instantiate_async(store).await
+    }
+
+    /// What it takes to make an instance: the least time of a few tries, which are made once. The error is what making one says.
+    pub async fn start_cost(&self, store: impl Fn() -> Store<Guest>) -> wasmtime::Result<Duration> {
+        let measure = async || {
+            let (mut least, mut spent) = (Duration::MAX, Duration::ZERO);
+            for _ in 0..START_TRIES {
+                let begun = Instant::now();
+                let mut store = store();
+                self.instantiate(&mut store).await?;
+                drop(store);
+                least = least.min(begun.elapsed());
+                spent += begun.elapsed();
+                if START_TRIES_TIME < spent {
+                    break;
+                }
+            }
+            Ok(least)
+        };
+        self.start_cost.get_or_try_init(measure).await.copied()
     }
 
     /// Also checks the types of all exports.

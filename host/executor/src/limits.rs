@@ -67,11 +67,22 @@ pub const REPLAYS_MAX: usize = 4;
 /// computes, and an operator waits for it.
 pub const REPLAY_RUNNING_MAX: Duration = Duration::from_secs(30);
 
-/// How long a waiting handler keeps its instance when nothing else is configured: most calls within a node answer
-/// faster.
+/// How long a waiting handler keeps an instance that is cheap to make again, when nothing else is configured: most calls
+/// within a node answer faster.
 pub const LINGER_DEFAULT: Duration = Duration::from_millis(20);
-/// Share of live instances above which waiting handlers give theirs up at once.
-pub const LINGER_OCCUPANCY_PERCENT: usize = 75;
+/// From here on an instance is dear to make: several times what compiled code takes, half of what the smallest
+/// interpreter does.
+pub const KEEP_DEAR_MIN: Duration = Duration::from_micros(60);
+/// Such an instance is kept so many times as long as it takes to make: making it again after such a wait takes a
+/// twenty-thousandth of a processor.
+pub const KEEP_FACTOR: u32 = 20_000;
+/// And no longer: whoever waits for half a minute may well wait for hours.
+pub const KEEP_MAX: Duration = Duration::from_secs(30);
+/// Share of the instances that attempts may have; when more live, waiting ones make room.
+pub const OCCUPANCY_PERCENT_MAX: usize = 75;
+/// Linear memory of all waiting instances together, unless configured: an upper bound of what they take, since pages
+/// that nobody has written are shared or not there.
+pub const WARM_BYTES_DEFAULT: u64 = 1 << 30;
 
 /// Lines and bytes of log that one attempt may write; then one line says that more were dropped.
 pub const LOG_LINES_MAX: u32 = 1_000;
@@ -115,6 +126,11 @@ pub(crate) struct InstanceLimits {
 }
 
 impl InstanceLimits {
+    /// Linear memory that the instance has.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes as u64
+    }
+
     pub fn new(memory_bytes_max: u64) -> Self {
         Self {
             memory_bytes_max: usize::try_from(memory_bytes_max).unwrap_or(usize::MAX),

@@ -17,12 +17,16 @@ use crate::{
     deployments::{ComponentPath, Deployments},
     effect,
     engine::{EngineKind, Engines, PoolSize},
+    exports::Loaded,
+    guest::Guest,
     http,
-    limits::{INSTANCES_MAX, LINGER_DEFAULT, LINGER_OCCUPANCY_PERCENT, MEMORY_BYTES_CEILING, REPLAYS_MAX},
+    limits::{INSTANCES_MAX, MEMORY_BYTES_CEILING, OCCUPANCY_PERCENT_MAX, REPLAYS_MAX},
+    log::{Lines, Source},
     place::{Place, WARY},
     slots::Slots,
     stats::{Counters, ExecutorStats},
     upload::{self, Checked, UploadError},
+    warm::{KeepRule, Warm},
 };
 
 /// Instances for `describe`, besides those for attempts and effects.
@@ -43,6 +47,10 @@ pub struct ExecutorConfig {
     /// How long a waiting handler keeps its instance when its handler and service do not say; zero: not at all;
     /// `None`: adaptive.
     pub suspend_after: Option<Duration>,
+    /// Linear memory that waiting instances may have together, as long as `suspend_after` is adaptive.
+    pub warm_bytes_max: u64,
+    /// How long a waiting instance is kept, as long as `suspend_after` is adaptive: as a rule [`keep`](crate::keep).
+    pub keep: KeepRule,
     /// Linear memory of one instance that a deployment may have at most.
     pub memory_bytes_max: u64,
     pub clock: Clock,
@@ -57,6 +65,7 @@ impl fmt::Debug for ExecutorConfig {
             .field("attempts_max", &self.attempts_max)
             .field("effects_max", &self.effects_max)
             .field("suspend_after", &self.suspend_after)
+            .field("warm_bytes_max", &self.warm_bytes_max)
             .field("memory_bytes_max", &self.memory_bytes_max)
             .finish_non_exhaustive()
     }
@@ -95,6 +104,7 @@ pub(crate) struct Shared {
     pub config: ExecutorConfig,
     pub place: Arc<Place>,
     pub tls: Arc<ClientConfig>,
+    pub warm: Arc<Warm>,
     attempts: Arc<Slots>,
     effects: Arc<Slots>,
     /// Records that may be verified now.
@@ -134,6 +144,7 @@ impl Executor {
             counters,
             place: Place::new(runtime, WARY),
             tls: http::tls().map_err(ExecutorError::Tls)?,
+            warm: Warm::new(config.warm_bytes_max),
             attempts: Slots::new(Work::Attempt, config.attempts_max),
             effects: Slots::new(Work::Effect, config.effects_max),
             replays: Semaphore::new(REPLAYS_MAX),
@@ -160,14 +171,24 @@ impl Executor {
     }
 
     pub fn stats(&self) -> ExecutorStats {
-        self.shared.counters.snapshot()
+        let warm = self.shared.warm.stats();
+        ExecutorStats {
+            instances_warm: warm.instances,
+            warm_bytes: warm.bytes,
+            waits_cut_short: warm.told,
+            ..self.shared.counters.snapshot()
+        }
     }
 }
 
 impl Runner for Executor {
     fn reserve(&self, work: Work, host: &Arc<dyn Host>) -> Option<Slot> {
         match work {
-            Work::Attempt => self.shared.attempts.reserve(host),
+            Work::Attempt => {
+                let slot = self.shared.attempts.reserve(host);
+                self.shared.make_room();
+                slot
+            }
             Work::Effect => self.shared.effects.reserve(host),
         }
     }
@@ -186,9 +207,12 @@ impl Shared {
         (self.config.clock)()
     }
 
-    /// How long a waiting handler keeps its instance when nobody says.
-    pub fn linger(&self) -> Duration {
-        if self.attempts.is_above(LINGER_OCCUPANCY_PERCENT) { Duration::ZERO } else { LINGER_DEFAULT }
+    /// Lets waiting instances go when others may want theirs.
+    pub fn make_room(&self) {
+        match self.attempts.above(OCCUPANCY_PERCENT_MAX) {
+            0 => {}
+            above => self.warm.make_room(above),
+        }
     }
 
     pub fn memory_bytes_max(&self, deployment: &Deployment) -> u64 {
@@ -199,19 +223,34 @@ impl Shared {
     pub fn live_instance(&self) -> LiveInstance {
         self.counters.instances_created.increment();
         self.counters.instances_live.increment();
-        LiveInstance { counters: self.counters.clone(), host_calls: 0 }
+        LiveInstance { counters: Some(self.counters.clone()), host_calls: 0 }
+    }
+
+    /// How long a waiting instance of a deployment is kept when nobody says.
+    pub async fn keep(&self, loaded: &Loaded, deployment: &Deployment) -> Duration {
+        let memory_bytes_max = self.memory_bytes_max(deployment);
+        let store = || {
+            let unseen = LiveInstance { counters: None, host_calls: 0 };
+            Guest::store(loaded.engine(), memory_bytes_max, Lines::new(Source::Silent), unseen, None)
+        };
+        // What cannot be instantiated says so when it is to run.
+        let start_cost = loaded.start_cost(store).await.unwrap_or_default();
+        (self.config.keep)(start_cost)
     }
 }
 
 pub(crate) struct LiveInstance {
-    counters: Arc<Counters>,
+    /// `None`: nobody counts it.
+    counters: Option<Arc<Counters>>,
     /// Here until the end, so that a call costs no access to what all threads share.
     pub host_calls: u64,
 }
 
 impl Drop for LiveInstance {
     fn drop(&mut self) {
-        self.counters.host_calls.add(self.host_calls);
-        self.counters.instances_live.decrement();
+        if let Some(counters) = &self.counters {
+            counters.host_calls.add(self.host_calls);
+            counters.instances_live.decrement();
+        }
     }
 }

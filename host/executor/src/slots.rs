@@ -38,9 +38,10 @@ impl Slots {
         Some(Slot(Box::new(Taken { slots: self.clone() })))
     }
 
-    /// Whether more than `percent` of the slots are taken.
-    pub fn is_above(&self, percent: usize) -> bool {
-        (self.slots_max - self.lock().free) * 100 > self.slots_max * percent
+    /// How many slots are taken above so many percent of all.
+    pub fn above(&self, percent: usize) -> usize {
+        let taken = self.slots_max - self.lock().free;
+        taken.saturating_sub(self.slots_max * percent / 100)
     }
 
     fn release(&self) {

@@ -18,6 +18,10 @@ pub struct ExecutorStats {
     /// Dropped by the leader: suspended, killed, fenced.
     pub attempts_dropped: u64,
     pub suspensions_proposed: u64,
+    /// Waits that had to block and were answered before the instance was given up: each has saved a replay.
+    pub waits_kept: u64,
+    /// Waiting instances that were told to go before their time, to make room.
+    pub waits_cut_short: u64,
     pub effects_started: u64,
     pub effects_completed: u64,
     pub effects_failed: u64,
@@ -25,6 +29,10 @@ pub struct ExecutorStats {
     pub instances_created: u64,
     /// Instances that live now.
     pub instances_live: u64,
+    /// Of them, those whose handlers wait for as long as the executor sees fit.
+    pub instances_warm: u64,
+    /// Linear memory of these.
+    pub warm_bytes: u64,
     /// Of instances that have ended.
     pub host_calls: u64,
     /// Journal items given to attempts.
@@ -40,8 +48,9 @@ macro_rules! counters {
         }
 
         impl Counters {
+            /// Without what the line of warm instances knows.
             pub fn snapshot(&self) -> ExecutorStats {
-                ExecutorStats { $($name: self.$name.get(),)* }
+                ExecutorStats { $($name: self.$name.get(),)* ..ExecutorStats::default() }
             }
         }
     };
@@ -56,6 +65,7 @@ counters!(
     attempts_faulted,
     attempts_dropped,
     suspensions_proposed,
+    waits_kept,
     effects_started,
     effects_completed,
     effects_failed,

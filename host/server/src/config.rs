@@ -13,6 +13,7 @@ use std::{
 
 use relight_cli::ServerFlags;
 use relight_core::{retry::RetryPolicy, schema::Options};
+use relight_executor::limits::WARM_BYTES_DEFAULT;
 use relight_http::Limits;
 use relight_storage::StoreOptions;
 
@@ -40,6 +41,8 @@ pub struct Config {
     pub effects_max: usize,
     /// `None`: adaptive.
     pub suspend_after: Option<Duration>,
+    /// Linear memory of all waiting instances together.
+    pub warm_bytes_max: u64,
     pub memory_bytes_max: u64,
     /// Of both doors.
     pub connections: Limits,
@@ -73,6 +76,7 @@ impl Default for Config {
             attempts_max: ATTEMPTS_MAX_DEFAULT,
             effects_max: EFFECTS_MAX_DEFAULT,
             suspend_after: None,
+            warm_bytes_max: WARM_BYTES_DEFAULT,
             memory_bytes_max: MEMORY_MAX_DEFAULT,
             connections: Limits::default(),
             requests: relight_ingress::Options::default(),

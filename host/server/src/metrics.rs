@@ -215,6 +215,16 @@ fn executor(page: &mut Page, executor: &Executor) {
         ],
     );
     page.counter("relight_executor_suspensions_total", "Suspensions proposed.", stats.suspensions_proposed);
+    page.counter(
+        "relight_executor_waits_kept_total",
+        "Waits that blocked and were answered before the instance was given up.",
+        stats.waits_kept,
+    );
+    page.counter(
+        "relight_executor_waits_cut_short_total",
+        "Waiting instances that were told to go before their time, to make room.",
+        stats.waits_cut_short,
+    );
     page.metric(
         Kind::Counter,
         "relight_executor_effects_total",
@@ -227,6 +237,12 @@ fn executor(page: &mut Page, executor: &Executor) {
     );
     page.counter("relight_executor_instances_total", "Instances made.", stats.instances_created);
     page.gauge("relight_executor_instances_live", "Instances that live now.", stats.instances_live);
+    page.gauge(
+        "relight_executor_instances_warm",
+        "Instances whose handlers wait, for as long as the executor sees fit.",
+        stats.instances_warm,
+    );
+    page.gauge("relight_executor_warm_memory_bytes", "Linear memory of these.", stats.warm_bytes);
     page.counter(
         "relight_executor_host_calls_total",
         "Calls of the host by instances that have ended.",

@@ -146,6 +146,8 @@ fn executor(
         attempts_max: config.attempts_max,
         effects_max: config.effects_max,
         suspend_after: config.suspend_after,
+        warm_bytes_max: config.warm_bytes_max,
+        keep: relight_executor::keep,
         memory_bytes_max: config.memory_bytes_max,
         clock: Arc::clone(clock),
         compile_worker: CompileWorker::Process { program, args: vec!["compile-worker".into()] },

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use relight_cli::Replaying;
 use relight_core::{DeploymentId, schema::Deployment};
 use relight_executor::{
-    Checked, CompileLimits, CompileWorker, Executor, ExecutorConfig,
+    Checked, CompileLimits, CompileWorker, Executor, ExecutorConfig, limits,
     limits::{MEMORY_BYTES_CEILING, MEMORY_BYTES_DEFAULT},
 };
 use tokio::runtime::Handle;
@@ -32,6 +32,8 @@ fn replay(replaying: &mut Replaying) -> Result<(), Failure> {
         attempts_max: 0,
         effects_max: 0,
         suspend_after: None,
+        warm_bytes_max: limits::WARM_BYTES_DEFAULT,
+        keep: relight_executor::keep,
         memory_bytes_max: MEMORY_BYTES_CEILING,
         clock: Arc::new(node::wall_clock),
         compile_worker: CompileWorker::Process {

@@ -16,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use relight_core::{Digest, Timestamp};
 use relight_executor::{
-    Checked, CompileLimits, CompileWorker, Executor, ExecutorConfig, ExecutorError, UploadError,
+    Checked, CompileLimits, CompileWorker, Executor, ExecutorConfig, ExecutorError, UploadError, limits,
 };
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -88,6 +88,8 @@ impl Engine {
             effects_max: EFFECTS_MAX,
             // An attempt tells at once that it is blocked; what is to follow from that is decided here.
             suspend_after: Some(Duration::ZERO),
+            warm_bytes_max: limits::WARM_BYTES_DEFAULT,
+            keep: relight_executor::keep,
             memory_bytes_max: MEMORY_BYTES_MAX,
             clock: Arc::new(move || now.now()),
             compile_worker,

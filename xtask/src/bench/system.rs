@@ -1,6 +1,7 @@
 //! [`System`]: what is measured: a server with the benchmarks' handlers, ours or the peer's, and what it has used.
 
 use std::{
+    ffi::OsStr,
     fmt,
     fs::{self, File},
     net::TcpListener,
@@ -131,6 +132,9 @@ impl System {
             Kind::PeerStock | Kind::PeerTuned => system.register().await?,
         }
         system.deployed_in = started.elapsed();
+        if kind == Kind::Ours {
+            system.suspend_replays()?;
+        }
         Ok(system)
     }
 
@@ -179,13 +183,24 @@ impl System {
 
     /// Deploys a component with our own command line.
     pub async fn deploy(&self, component: &Path) -> anyhow::Result<()> {
+        self.relight("deploy", &[component.as_os_str()])
+    }
+
+    /// The handler of `replay` is to be replayed: a dear instance would be kept for longer than anybody wants to measure.
+    fn suspend_replays(&self) -> anyhow::Result<()> {
+        self.relight("svc", &["config", "Replay", "--inactivity-timeout", "20ms"].map(OsStr::new))
+    }
+
+    /// Our own command line.
+    fn relight(&self, command: &str, args: &[&OsStr]) -> anyhow::Result<()> {
         let output = Command::new(&self.programs.relight)
-            .args(["deploy", "--admin", &format!("http://{}", self.admin)])
-            .arg(component)
+            .arg(command)
+            .args(args)
+            .args(["--admin", &format!("http://{}", self.admin)])
             .output()
-            .context("deploy the handlers")?;
+            .with_context(|| format!("run `relight {command}`"))?;
         if !output.status.success() {
-            bail!("deploying the handlers failed: {}", String::from_utf8_lossy(&output.stderr));
+            bail!("`relight {command}` failed: {}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(())
     }

@@ -23,8 +23,8 @@ const CHAIN_HOPS: u64 = 5;
 /// How often the id of an awakeable is asked for, and for how long.
 const QUESTION_INTERVAL: Duration = Duration::from_millis(2);
 const QUESTIONS_TIME_MAX: Duration = Duration::from_secs(300);
-/// How long the handler of `replay` is left alone before it is resumed: it must be suspended by then. Ours lingers for
-/// 20 ms, the peer for 100 ms.
+/// How long the handler of `replay` is left alone before it is resumed: it must be suspended by then. Ours is told to
+/// linger for 20 ms, the peer lingers for 100 ms.
 const SETTLE_OURS: Duration = Duration::from_millis(200);
 const SETTLE_PEER: Duration = Duration::from_millis(1_500);
 

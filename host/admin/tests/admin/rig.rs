@@ -25,7 +25,7 @@ use relight_core::{
     ids::PartitionKey,
     placement::{Partitioning, placed, workflow_id},
 };
-use relight_executor::{CompileLimits, CompileWorker, Executor, ExecutorConfig};
+use relight_executor::{CompileLimits, CompileWorker, Executor, ExecutorConfig, limits};
 use relight_http::{Limits, ShutdownTrigger, serve, shutdown};
 use relight_log::{GroupId, Log, MemoryLog, NodeId};
 use relight_partition::{Node, NodeConfig, Partitions};
@@ -93,6 +93,8 @@ impl Rig {
             attempts_max: 4,
             effects_max: 4,
             suspend_after: Some(std::time::Duration::ZERO),
+            warm_bytes_max: limits::WARM_BYTES_DEFAULT,
+            keep: relight_executor::keep,
             memory_bytes_max: 128 << 20,
             clock: Arc::new(now),
             compile_worker: CompileWorker::InProcess,

@@ -50,7 +50,8 @@ async fn blocking(
     mode: WaitMode,
     handles: &[EntryIndex],
 ) -> Result<Waited, Stop> {
-    let (waited, has_blocked) = guest.handler(import)?.wait(mode, handles).await?;
+    let memory_bytes = guest.limits.memory_bytes();
+    let (waited, has_blocked) = guest.handler(import)?.wait(mode, handles, memory_bytes).await?;
     assert_ne!(waited, Waited::Blocked, "a wait returns when it is answered");
     if has_blocked {
         guest.cpu.waited();

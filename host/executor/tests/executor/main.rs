@@ -11,4 +11,5 @@ mod replays;
 mod rig;
 mod runs;
 mod uploads;
+mod warm;
 mod wasi;

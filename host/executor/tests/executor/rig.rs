@@ -28,7 +28,9 @@ use relight_core::{
     tables::TablesError,
     value::DurationMs,
 };
-use relight_executor::{Checked, CompileLimits, CompileWorker, Executor, ExecutorConfig, Recorded};
+use relight_executor::{
+    Checked, CompileLimits, CompileWorker, Executor, ExecutorConfig, KeepRule, Recorded, limits,
+};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 /// Longer than anything here takes, on a machine that does other things, too.
@@ -62,6 +64,8 @@ pub fn now() -> Timestamp {
 pub struct Options {
     pub attempts_max: usize,
     pub suspend_after: Option<Duration>,
+    pub warm_bytes_max: u64,
+    pub keep: KeepRule,
     pub memory_bytes_max: u64,
     pub compile_worker: CompileWorker,
     pub compile_limits: CompileLimits,
@@ -72,6 +76,8 @@ impl Default for Options {
         Self {
             attempts_max: 4,
             suspend_after: Some(Duration::from_secs(3600)),
+            warm_bytes_max: limits::WARM_BYTES_DEFAULT,
+            keep: relight_executor::keep,
             memory_bytes_max: 64 << 20,
             compile_worker: CompileWorker::InProcess,
             compile_limits: CompileLimits::default(),
@@ -95,6 +101,8 @@ impl Rig {
             attempts_max: options.attempts_max,
             effects_max: 4,
             suspend_after: options.suspend_after,
+            warm_bytes_max: options.warm_bytes_max,
+            keep: options.keep,
             memory_bytes_max: options.memory_bytes_max,
             clock: Arc::new(now),
             compile_worker: options.compile_worker,

@@ -18,3 +18,5 @@ mod replays;
 mod rig;
 #[path = "../executor/runs.rs"]
 mod runs;
+#[path = "../executor/warm.rs"]
+mod warm;

@@ -24,6 +24,8 @@ const CONNECTIONS_MAX: usize = 1_000_000;
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// A minimum that no honest client is below on a local network.
 const BODY_RATE_MAX: u32 = 64 << 20;
+/// More than all instances that there may be have together.
+const WARM_BYTES_MAX: u64 = INSTANCES_MAX as u64 * MEMORY_BYTES_CEILING;
 
 /// One setting, whatever it comes from.
 pub(super) struct Setting {
@@ -47,7 +49,7 @@ const fn setting(
     Setting { section, key, set }
 }
 
-pub(super) const SETTINGS: [Setting; 31] = [
+pub(super) const SETTINGS: [Setting; 32] = [
     setting("node", "data-dir", |config, text| {
         config.data_dir = PathBuf::from(text);
         Ok(())
@@ -130,6 +132,10 @@ pub(super) const SETTINGS: [Setting; 31] = [
             "0" => Some(Duration::ZERO),
             other => Some(parse_duration(other).map_err(|_| "a duration such as `20ms`, or `adaptive`")?),
         };
+        Ok(())
+    }),
+    setting("executor", "warm-memory-max", |config, text| {
+        config.warm_bytes_max = size(text, WARM_BYTES_MAX)?;
         Ok(())
     }),
     setting("executor", "memory-max", |config, text| {

@@ -15,6 +15,7 @@ mod scenarios;
 #[path = "../black_box/support.rs"]
 #[allow(dead_code, reason = "these tests need a part of what the black-box tests need")]
 mod support;
+mod warm;
 
 use guests::Guest;
 
@@ -77,6 +78,26 @@ languages! {
         theatre_holds "theatre-c",
         checkout_holds "checkout-c"
     }
+}
+
+#[tokio::test]
+async fn instance_in_javascript_is_kept_from_wait_to_wait() {
+    warm::handler_waits_three_times(Guest("portable-js"), true).await;
+}
+
+#[tokio::test]
+async fn instance_in_python_is_kept_from_wait_to_wait() {
+    warm::handler_waits_three_times(Guest("portable-python"), true).await;
+}
+
+#[tokio::test]
+async fn instance_in_rust_is_given_up_at_each_wait() {
+    warm::handler_waits_three_times(Guest("portable"), false).await;
+}
+
+#[tokio::test]
+async fn waiting_instances_in_javascript_stay_within_their_memory() {
+    warm::waiting_instances_stay_within_their_memory(Guest("portable-js"), "6MiB", f64::from(6 << 20)).await;
 }
 
 /// Every guest of the repository has its tests above: one that is added and not tested fails here.

@@ -21,7 +21,7 @@ use relight_core::{
     runner::{Attempt, AttemptEvent, AttemptStart, EffectStart, Host, Runner, Slot, StateView, Work},
     tables::TablesError,
 };
-use relight_executor::{CompileLimits, CompileWorker, Executor, ExecutorConfig};
+use relight_executor::{CompileLimits, CompileWorker, Executor, ExecutorConfig, limits};
 use relight_log::{
     Epoch, Log as _, ReadLimit, Reader,
     raft::{Driver, GroupLog, Options},
@@ -321,6 +321,8 @@ fn executor() -> Arc<Executor> {
         attempts_max: ATTEMPTS_MAX,
         effects_max: 1,
         suspend_after: Some(SUSPEND_AFTER),
+        warm_bytes_max: limits::WARM_BYTES_DEFAULT,
+        keep: relight_executor::keep,
         memory_bytes_max: MEMORY_BYTES_MAX,
         clock: Arc::new(|| NOW),
         compile_worker: CompileWorker::InProcess,
