@@ -66,6 +66,7 @@ def built() -> None:
     """All modules are loaded: what they hold now is what every instance begins with."""
     _absent.carry_over(_replaced)
     _report.keep_sources()
+    _absent.forget_files()
     gc.collect()
     # Collections of instances leave these objects alone, and so the memory that all instances share.
     gc.freeze()

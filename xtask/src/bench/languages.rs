@@ -17,7 +17,8 @@ use super::{
     faults::resident_mb,
     figures::Figures,
     load::{Time, closed_loop},
-    machine,
+    machine, peer,
+    rows::{GREET, Row, row, stock, tuned},
     system::{Kind, Programs, System},
     workloads::{Hands, Step, Workload},
 };
@@ -32,6 +33,12 @@ const STEPS10_INSTANCES: f64 = 11.0;
 /// Handlers that wait with an instance, to see what one takes.
 const WAITING: u64 = 100;
 const WAITING_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// What is measured in JavaScript beside the peer's SDK for TypeScript.
+pub const BESIDE_PEER: [Row; 2] = [
+    row(GREET, CLIENTS, &[stock(1.0, 752.0), tuned(1.0, 752.0)]),
+    row(Workload::Steps10, CLIENTS, &[stock(1.0, 208.0), tuned(1.0, 208.0)]),
+];
 
 /// What was measured in one language, or why nothing was.
 #[derive(Debug)]
@@ -93,8 +100,15 @@ fn build(relight: &Path, name: &str, folder: &Path) -> anyhow::Result<Option<Res
     Ok(Some(Err(reason.to_owned())))
 }
 
+/// Handlers in JavaScript, and the peer with its SDK for TypeScript; the inner error as for [`build`].
+pub fn beside_typescript(programs: &Programs, folder: &Path) -> anyhow::Result<Result<Programs, String>> {
+    let peer = programs.peer.as_ref().context("the peer is not installed")?;
+    let peer = Some(peer::with_typescript(peer)?);
+    let built = build(&programs.relight, "js", folder)?.context("there are no handlers in JavaScript")?;
+    Ok(built.map(|component| Programs { component, peer, ..programs.clone() }))
+}
+
 async fn of_language(programs: &Programs, instance_time: &Path, time: Time) -> anyhow::Result<Figures> {
-    const GREET: Workload = Workload::Greet { bytes: 0 };
     let size = fs::metadata(&programs.component).context("look at the component")?.len();
     let system = System::start(Kind::Ours, programs).await?;
     let one = closed_loop(&system, GREET, 1, time, 0).await?;
@@ -140,7 +154,7 @@ async fn waiting(programs: &Programs, time: Time) -> anyhow::Result<f64> {
     programs.environment.push(("RELIGHT_EXECUTOR__SUSPEND_AFTER", "1h"));
     let system = System::start(Kind::Ours, &programs).await?;
     let warm_up = Time { warm_up: Duration::ZERO, measure: time.warm_up };
-    closed_loop(&system, Workload::Greet { bytes: 0 }, CLIENTS, warm_up, 0).await?;
+    closed_loop(&system, GREET, CLIENTS, warm_up, 0).await?;
     let before = resident_mb(&system);
     let mut client = Client::connect(system.ingress()).await?;
     let input = Bytes::from(json!({"ms": 3_600_000}).to_string());

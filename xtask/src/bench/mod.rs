@@ -68,7 +68,7 @@ pub struct Arguments {
     /// Measure along an axis, instead of the table.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "AXIS")]
     curve: Vec<Axis>,
-    /// Measure the same handlers in every language, instead of the table.
+    /// Measure the same handlers in every language, instead of the table. With --peer: JavaScript's beside those of the peer.
     #[arg(long)]
     languages: bool,
     /// Table, peer, all axes and all languages.
@@ -92,6 +92,12 @@ pub struct Arguments {
     /// Measure this program, and build none.
     #[arg(long, value_name = "PATH")]
     server: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn measures_rows(&self) -> bool {
+        self.curve.is_empty() && !self.languages
+    }
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -141,6 +147,9 @@ fn build_and_measure(arguments: &Arguments, peer: bool) -> anyhow::Result<()> {
     components::build_only("bench")?;
     let status = if peer {
         peer::install()?;
+        if arguments.measures_rows() {
+            peer::build()?;
+        }
         let mut command = peer::in_namespace(&generator);
         command.args(env::args_os().skip(1)).env(BUILT_VARIABLE, "1");
         command.status().context("start `unshare` (util-linux), which makes a network namespace")?
@@ -166,7 +175,7 @@ struct Bench<'a> {
 impl Bench<'_> {
     async fn run(&self, rows: &[Row], peer: bool) -> anyhow::Result<()> {
         let Arguments { all, curve, languages, short, report, .. } = self.arguments;
-        if curve.is_empty() && !languages {
+        if self.arguments.measures_rows() {
             self.rows(rows, peer).await?;
         }
         let axes = if *all { &Axis::ALL[..] } else { curve };
@@ -181,18 +190,33 @@ impl Bench<'_> {
         }
         if *languages || *all {
             let measured = languages::measure(&self.programs, self.time).await?;
-            let table = report::languages(&measured);
-            println!("\n{table}");
+            let mut section = report::languages(&measured);
+            if peer {
+                section.push_str(&self.beside_typescript().await?);
+            }
+            println!("\n{section}");
             if let Some(report) = report {
-                report::write(report, "languages", &table)?;
+                report::write(report, "languages", &section)?;
             }
         }
         Ok(())
     }
 
+    /// Our handlers in JavaScript and the peer's, on its SDK for TypeScript, in turns.
+    async fn beside_typescript(&self) -> anyhow::Result<String> {
+        let folder = tempfile::tempdir().context("make a temporary folder")?;
+        let programs = match languages::beside_typescript(&self.programs, folder.path())? {
+            Ok(programs) => programs,
+            Err(reason) => return Ok(format!("\nNot measured beside the peer's SDK: {reason}\n")),
+        };
+        let bench = Bench { programs, ..*self };
+        let measured = bench.in_turns(&languages::BESIDE_PEER, true).await?;
+        Ok(format!("\n{}{}", report::peers(&measured), report::reached(&measured)))
+    }
+
     /// Every row, as often as was asked for; ours and the peer in turns, so that what the machine does meanwhile happens to
     /// both.
-    async fn rows(&self, rows: &[Row], peer: bool) -> anyhow::Result<()> {
+    async fn in_turns(&self, rows: &[Row], peer: bool) -> anyhow::Result<Vec<Measured>> {
         let kinds: &[Kind] =
             if peer { &[Kind::Ours, Kind::PeerStock, Kind::PeerTuned] } else { &[Kind::Ours] };
         let mut measured: Vec<Measured> =
@@ -202,6 +226,11 @@ impl Bench<'_> {
                 self.pass(kind, run, &mut measured).await.with_context(|| format!("measure {kind}"))?;
             }
         }
+        Ok(measured)
+    }
+
+    async fn rows(&self, rows: &[Row], peer: bool) -> anyhow::Result<()> {
+        let measured = self.in_turns(rows, peer).await?;
         let table = report::rows(&measured, self.machine);
         let beside = peer.then(|| report::peers(&measured));
         if !self.arguments.json {

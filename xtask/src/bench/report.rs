@@ -124,12 +124,20 @@ pub fn rows(measured: &[Measured], machine: Machine) -> String {
             lines(&|measured| closed_loop(measured, machine).unwrap_or_default()),
         ),
         ("| Workload | Measured |\n|---|---|", lines(&|measured| other(measured).unwrap_or_default())),
-        ("| Target | Measured | Reached |\n|---|---|---|", lines(&targets)),
     ];
     for (head, lines) in tables.iter().filter(|(_, lines)| !lines.is_empty()) {
         write!(text, "\n{head}\n{lines}").expect("a string takes every text");
     }
+    text.push_str(&reached(measured));
     text
+}
+
+/// What was to be reached, if anything was.
+pub fn reached(measured: &[Measured]) -> String {
+    match measured.iter().map(targets).collect::<String>() {
+        lines if lines.is_empty() => lines,
+        lines => format!("\n| Target | Measured | Reached |\n|---|---|---|\n{lines}"),
+    }
 }
 
 fn closed_loop(measured: &Measured, machine: Machine) -> Option<String> {

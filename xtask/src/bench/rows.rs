@@ -22,19 +22,19 @@ pub enum Target {
     Times { peer: Kind, times: f64, measured: f64 },
 }
 
-const fn stock(times: f64, measured: f64) -> Target {
+pub const fn stock(times: f64, measured: f64) -> Target {
     Target::Times { peer: Kind::PeerStock, times, measured }
 }
 
-const fn tuned(times: f64, measured: f64) -> Target {
+pub const fn tuned(times: f64, measured: f64) -> Target {
     Target::Times { peer: Kind::PeerTuned, times, measured }
 }
 
-const fn row(workload: Workload, clients: usize, targets: &'static [Target]) -> Row {
+pub const fn row(workload: Workload, clients: usize, targets: &'static [Target]) -> Row {
     Row { workload, clients, targets }
 }
 
-const GREET: Workload = Workload::Greet { bytes: 0 };
+pub const GREET: Workload = Workload::Greet { bytes: 0 };
 
 /// In this order on one server, but for those that need one of their own.
 pub const ROWS: [Row; 18] = [

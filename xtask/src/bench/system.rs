@@ -10,10 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use super::{
     client::Client,
@@ -47,8 +48,15 @@ pub struct Programs {
 #[derive(Debug, Clone)]
 pub struct PeerPrograms {
     pub server: PathBuf,
-    /// The handlers, as a program that the server calls.
-    pub endpoint: PathBuf,
+    pub endpoint: Endpoint,
+}
+
+/// The peer's handlers, as a program that its server calls.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub program: PathBuf,
+    /// What the program runs, if it is an interpreter.
+    pub script: Option<PathBuf>,
 }
 
 /// A running server. It ends with this, and its data with it.
@@ -209,7 +217,8 @@ impl System {
     async fn register(&mut self) -> anyhow::Result<()> {
         let programs = self.programs.peer.as_ref().context("the peer is not installed")?;
         let address = format!("127.0.0.1:{}", free_port()?);
-        let endpoint = Command::new(&programs.endpoint)
+        let endpoint = Command::new(&programs.endpoint.program)
+            .args(&programs.endpoint.script)
             .arg(&address)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -218,6 +227,11 @@ impl System {
             .context("start the peer's handlers")?;
         self.endpoint = Some(endpoint);
         let started = Instant::now();
+        // The server asks a program that does not listen yet again and again, with longer and longer pauses.
+        while let Err(error) = TcpStream::connect(&address).await {
+            ensure!(started.elapsed() < START_MAX, "the peer's handlers do not listen: {error}");
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
         loop {
             let mut admin = Client::connect(&self.admin).await?;
             let uri = json!({"uri": format!("http://{address}")});
