@@ -80,9 +80,9 @@ pub const KEEP_FACTOR: u32 = 20_000;
 pub const KEEP_MAX: Duration = Duration::from_secs(30);
 /// Share of the instances that attempts may have; when more live, waiting ones make room.
 pub const OCCUPANCY_PERCENT_MAX: usize = 75;
-/// Linear memory of all waiting instances together, unless configured: an upper bound of what they take, since pages
+/// Linear memory of all waiting instances together, unless configured: several times what they take, since pages
 /// that nobody has written are shared or not there.
-pub const WARM_BYTES_DEFAULT: u64 = 1 << 30;
+pub const WARM_BYTES_DEFAULT: u64 = 2 << 30;
 
 /// Lines and bytes of log that one attempt may write; then one line says that more were dropped.
 pub const LOG_LINES_MAX: u32 = 1_000;
