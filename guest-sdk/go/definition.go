@@ -49,12 +49,12 @@ func Timeout(timeout time.Duration) Option {
 	return func(d *definition) { d.timeout = optionalMillis(timeout) }
 }
 
-// InactivityTimeout is how long a handler may run without waiting before it is asked to stop.
+// InactivityTimeout is how long a handler that waits keeps its instance; after that it goes on in another one, by replay.
 func InactivityTimeout(timeout time.Duration) Option {
 	return func(d *definition) { d.options.InactivityTimeout = optionalMillis(timeout) }
 }
 
-// AbortTimeout is how long a handler that was asked to stop may go on.
+// AbortTimeout bounds how long a handler runs without waiting; after that its attempt fails.
 func AbortTimeout(timeout time.Duration) Option {
 	return func(d *definition) { d.options.AbortTimeout = optionalMillis(timeout) }
 }
@@ -160,10 +160,10 @@ func newHandler[C, In, Out any](
 	return &HandlerDefinition{
 		name: name, kind: kind, mode: mode, definition: define(options), input: inputDef[In], output: outputDef[Out],
 		invoke: func(ctx *handlerContext, payload []byte) ([]byte, error) {
-			if !takesNull[In]() && string(bytes.TrimSpace(payload)) == "null" {
+			if text := string(bytes.TrimSpace(payload)); !takesNull[In]() && (text == "" || text == "null") {
 				return nil, Fail(400, "cannot read the input: it is null")
 			}
-			input, err := decode[In](payload)
+			input, err := decodeInput[In](payload)
 			if err != nil {
 				return nil, Fail(400, "cannot read the input: %v", err)
 			}

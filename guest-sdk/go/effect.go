@@ -61,7 +61,7 @@ func Effect[In, Out any](
 	effects = append(effects, &effect{
 		name: name, definition: define(options),
 		run: func(ctx *effectContext, payload []byte) ([]byte, error) {
-			input, err := decode[In](payload)
+			input, err := decodeInput[In](payload)
 			if err != nil {
 				return nil, Fail(500, "cannot read the effect's input: %v", err)
 			}
@@ -85,7 +85,7 @@ func findEffect(name string) *effect {
 
 // Start starts the effect, and goes on at once. Of the options, Retry and Timeout matter here: they override those of the effect.
 func (e *EffectDefinition[In, Out]) Start(ctx Context, input In, options ...Option) *Operation[Out] {
-	payload := encode(input)
+	payload := encodeInput(input)
 	var made *host.EffectOptions
 	if len(options) > 0 {
 		d := define(options)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -67,6 +68,15 @@ func decode[T any](payload []byte) (T, error) {
 		payload = []byte("null")
 	}
 	return value, json.Unmarshal(payload, &value)
+}
+
+// decodeInput also refuses fields that are missing: a caller that left one out by mistake does not mean its zero value.
+func decodeInput[T any](payload []byte) (T, error) {
+	value, err := decode[T](payload)
+	if err == nil && len(payload) > 0 {
+		err = missing(reflect.TypeFor[T](), payload, "")
+	}
+	return value, err
 }
 
 // decodeRecorded reads what somebody recorded: a result, a state value.

@@ -183,11 +183,53 @@ func TestARegisteredComponentDescribesItself(t *testing.T) {
 
 func TestInputsThatCannotBeReadAreTheCallersMistake(t *testing.T) {
 	h := Handler("echo", func(ctx Context, text string) (string, error) { return text, nil })
-	for _, payload := range []string{"{", "3", "null", " null "} {
+	for _, payload := range []string{"{", "3", "null", " null ", ""} {
 		_, err := h.invoke(&handlerContext{}, []byte(payload))
 		var failure *TerminalFailure
 		if !errors.As(err, &failure) || failure.Code != 400 {
 			t.Errorf("%s: %v", payload, err)
+		}
+	}
+}
+
+func TestFieldsThatAreMissingAreNamed(t *testing.T) {
+	type inner struct {
+		ID   string `json:"id"`
+		Note string `json:"note,omitempty"`
+	}
+	type embedded struct {
+		Promoted int `json:"promoted"`
+	}
+	type order struct {
+		embedded
+		Customer string           `json:"customer"`
+		Cents    uint32           `json:"cents"`
+		Card     *string          `json:"card"`
+		Lines    []inner          `json:"lines"`
+		Named    map[string]inner `json:"named,omitempty"`
+		At       time.Time        `json:"at,omitzero"`
+		Anything any              `json:"anything,omitempty"`
+		hidden   int
+	}
+	h := Handler("order", func(ctx Context, input order) (Void, error) { _ = input.hidden; return Void{}, nil })
+	for payload, want := range map[string]string{
+		`{"promoted":1,"customer":"a","cents":0,"lines":[]}`:                                       "",
+		`{"promoted":1,"CUSTOMER":"a","cents":0,"lines":null,"card":null,"anything":null}`:         "",
+		`{"promoted":1,"customer":"a","cents":0,"lines":[{"id":"1"}],"at":"2030-01-01T00:00:00Z"}`: "",
+		`{"promoted":1,"customer":"a","lines":[]}`:                                                 "missing field `cents`",
+		`{"customer":"a","cents":1,"lines":[]}`:                                                    "missing field `promoted`",
+		`{"promoted":1,"customer":null,"cents":0,"lines":[]}`:                                      "the field `customer` is null",
+		`{"promoted":1,"customer":"a","cents":0}`:                                                  "missing field `lines`",
+		`{"promoted":1,"customer":"a","cents":0,"lines":[{"id":"1"},{"note":"n"}]}`:                "missing field `lines[1].id`",
+		`{"promoted":1,"customer":"a","cents":0,"lines":[],"named":{"x":{}}}`:                      "missing field `named.x.id`",
+	} {
+		_, err := h.invoke(&handlerContext{}, []byte(payload))
+		var failure *TerminalFailure
+		switch {
+		case want == "" && err == nil:
+		case want != "" && errors.As(err, &failure) && failure.Code == 400 && failure.Message == "cannot read the input: "+want:
+		default:
+			t.Errorf("%s: %v, not %q", payload, err, want)
 		}
 	}
 }

@@ -130,17 +130,9 @@ func (g *generator) reference(shape reflect.Type) schema {
 
 func (g *generator) object(shape reflect.Type) schema {
 	properties, required := schema{}, []string{}
-	for _, field := range reflect.VisibleFields(shape) {
-		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
-		flattened := field.Anonymous && name == ""
-		if len(field.Index) > 1 && !promoted(shape, field) || flattened || !field.IsExported() || name == "-" && options == "" {
-			continue
-		}
-		if name == "" {
-			name = field.Name
-		}
+	for _, field := range fieldsOf(shape) {
 		property := g.schema(field.Type)
-		if strings.Contains(options, "string") {
+		if field.isText {
 			property = schema{"type": "string"}
 		}
 		if text := field.Tag.Get("doc"); text != "" {
@@ -149,9 +141,9 @@ func (g *generator) object(shape reflect.Type) schema {
 		if values := field.Tag.Get("enum"); values != "" {
 			property["enum"] = strings.Split(values, ",")
 		}
-		properties[name] = property
-		if !strings.Contains(options, "omit") && field.Type.Kind() != reflect.Pointer {
-			required = append(required, name)
+		properties[field.name] = property
+		if field.isRequired {
+			required = append(required, field.name)
 		}
 	}
 	object := schema{"type": "object", "properties": properties}
@@ -159,15 +151,4 @@ func (g *generator) object(shape reflect.Type) schema {
 		object["required"] = required
 	}
 	return object
-}
-
-// promoted tells whether every struct on the way to a field is embedded without a name of its own.
-func promoted(shape reflect.Type, field reflect.StructField) bool {
-	for depth := 1; depth < len(field.Index); depth++ {
-		name, _, _ := strings.Cut(shape.FieldByIndex(field.Index[:depth]).Tag.Get("json"), ",")
-		if name != "" {
-			return false
-		}
-	}
-	return true
 }

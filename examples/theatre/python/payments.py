@@ -22,6 +22,14 @@ class Charge:
 
 
 @dataclasses.dataclass
+class RefundPayment:
+    """What to give back."""
+
+    payment_id: str
+    payments_url: Optional[str]
+
+
+@dataclasses.dataclass
 class Payment:
     """What the payment server recorded."""
 
@@ -43,12 +51,12 @@ def charge(request: Charge) -> Payment:
 
 
 @effect(retry=PATIENT, timeout=30)
-def refund_payment(payment_id: str, payments_url: Optional[str]) -> None:
+def refund_payment(request: RefundPayment) -> None:
     """Give the money back."""
     response = http.post(
-        f"{payments_url or PAYMENTS_URL}/payments/{payment_id}/refund",
+        f"{request.payments_url or PAYMENTS_URL}/payments/{request.payment_id}/refund",
         headers={"idempotency-key": effect_idempotency_key()},
     )
     if response.status == 404:
-        raise TerminalFailure(f"there is no payment `{payment_id}`", code=404)
+        raise TerminalFailure(f"there is no payment `{request.payment_id}`", code=404)
     response.raise_for_status()

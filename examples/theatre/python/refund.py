@@ -7,7 +7,7 @@ from typing import Literal, Optional
 from relight import AwakeableId, Object, ObjectContext, SharedObjectContext
 
 import cart
-from payments import refund_payment
+from payments import RefundPayment, refund_payment
 
 PATIENCE = 2 * 24 * 60 * 60
 """How long a request waits for its approval, in seconds."""
@@ -49,7 +49,7 @@ async def request(ctx: ObjectContext, request: RefundRequest) -> Outcome:
         ctx.clear("approval-id")
     if not approval.approved:
         return "refused"
-    await ctx.effect(refund_payment(ctx.key, request.payments_url))
+    await ctx.effect(refund_payment(RefundPayment(ctx.key, request.payments_url)))
     await ctx.call(cart.refunded, ctx.key, key=request.customer)
     return "refunded"
 

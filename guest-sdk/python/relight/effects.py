@@ -60,10 +60,10 @@ class Effect(Generic[P, T]):
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         values = list(bound.arguments.values())
-        # One argument travels as itself, several as a list: as in the other SDKs.
+        # One argument travels as itself, several as a list, none as nothing: as in the other SDKs.
         match values:
             case []:
-                input = _json.encode(None)
+                input = b""
             case [value]:
                 input = _json.encode(value)
             case _:

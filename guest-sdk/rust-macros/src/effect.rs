@@ -27,10 +27,11 @@ pub fn expand(options: TokenStream, item: TokenStream) -> syn::Result<TokenStrea
     let (doc_attributes, other_attributes): (Vec<_>, Vec<_>) =
         item.attrs.iter().partition(|attribute| attribute.path().is_ident("doc"));
     let (signature, body) = (&item.sig, &item.block);
-    // One argument travels as itself, several as an array.
-    let (packed, packed_type) = match (names.as_slice(), types.as_slice()) {
-        ([name], [ty]) => (quote!(#name), quote!(#ty)),
-        _ => (quote!((#(#names),*)), quote!((#(#types),*))),
+    // One argument travels as itself, several as an array, none as nothing.
+    let (input, packed_type) = match (names.as_slice(), types.as_slice()) {
+        ([], []) => (quote!(::std::vec::Vec::new()), quote!(())),
+        ([name], [ty]) => (quote!(::relight::__private::encode::<#ty>(&#name)), quote!(#ty)),
+        _ => (quote!(::relight::__private::encode(&(#(#names),*))), quote!((#(#types),*))),
     };
     // Not by the arguments' own names: one of them may be called like the function.
     let (unpacked, passed) = match types.len() {
@@ -44,8 +45,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> syn::Result<TokenStrea
     Ok(quote! {
         #(#doc_attributes)*
         #visibility fn #ident(#(#names: #types),*) -> ::relight::EffectRequest<#value> {
-            let arguments: #packed_type = #packed;
-            ::relight::EffectRequest::new(#name, ::relight::__private::encode(&arguments))
+            ::relight::EffectRequest::new(#name, #input)
         }
 
         #[doc(hidden)]

@@ -24,6 +24,13 @@ pub struct Payment {
     pub cents: u32,
 }
 
+/// What to give back.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RefundPayment {
+    pub payment_id: String,
+    pub payments_url: Option<String>,
+}
+
 /// Charge a card.
 #[effect(
     retry(max_attempts = 20, initial_interval = "200ms", factor = 2.0, max_interval = "5s"),
@@ -47,7 +54,8 @@ pub async fn charge(request: Charge) -> Result<Payment, EffectError> {
     retry(max_attempts = 20, initial_interval = "200ms", factor = 2.0, max_interval = "5s"),
     timeout = "30s"
 )]
-pub async fn refund_payment(payment_id: String, payments_url: Option<String>) -> Result<(), EffectError> {
+pub async fn refund_payment(request: RefundPayment) -> Result<(), EffectError> {
+    let RefundPayment { payment_id, payments_url } = request;
     let base = payments_url.as_deref().unwrap_or(PAYMENTS_URL);
     let response = http::post(format!("{base}/payments/{payment_id}/refund"))
         .header("idempotency-key", effect_idempotency_key())

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cart::CartClient;
-use crate::payments::refund_payment;
+use crate::payments::{RefundPayment, refund_payment};
 
 /// How long a request waits for its approval.
 const PATIENCE: Duration = days(2);
@@ -58,7 +58,8 @@ impl Refund {
         if !approval.approved {
             return Ok(Outcome::Refused);
         }
-        ctx.effect(refund_payment(ctx.key().to_owned(), request.payments_url)).await?;
+        let payment = RefundPayment { payment_id: ctx.key().to_owned(), payments_url: request.payments_url };
+        ctx.effect(refund_payment(payment)).await?;
         ctx.object::<CartClient>(request.customer).refunded(ctx.key().to_owned()).await?;
         Ok(Outcome::Refunded)
     }
