@@ -17,7 +17,9 @@ has() {
   local language=$1 tool; shift
   for tool; do
     command -v "$tool" > /dev/null || {
-      echo "skipped: checks of $language: no \`$tool\`; \`make setup\` installs it" >&2
+      reason="checks of $language: no \`$tool\`; \`make setup\` installs it"
+      echo "skipped: $reason" >&2
+      [ -z "${SKIPPED_TESTS:-}" ] || echo "$reason" >> "$SKIPPED_TESTS"
       [ -z "${CI:-}" ] || exit 1
       return 1
     }

@@ -12,7 +12,7 @@ use std::{
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Folder, run, stdout};
+use crate::support::{Folder, run, skipped, stdout};
 
 /// The first Go that knows `go:wasmexport`.
 const MINOR_MIN: u32 = 24;
@@ -42,10 +42,7 @@ fn go_path() -> Option<OsString> {
     match version {
         Some(minor) if minor >= MINOR_MIN => Some(path),
         _ => {
-            #[expect(clippy::print_stderr, reason = "only seen by who runs the tests")]
-            {
-                eprintln!("skipped: no Go 1.{MINOR_MIN} or later is on the PATH; `make setup` installs one");
-            }
+            skipped(&format!("no Go 1.{MINOR_MIN} or later is on the PATH; `make setup` installs one"));
             None
         }
     }

@@ -1,11 +1,11 @@
 //! Guests in C, built and tested by the binary as users do it. Without clang's target for WASI these tests say that they are skipped;
 //! where `CI` is set they fail then.
 
-use std::{env, fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::support::{Folder, failure, run, stdout};
+use crate::support::{Folder, failure, run, skipped, stdout};
 
 /// A file that does not define what an export needs.
 const NO_HANDLERS: &str = "int answer(void) { return 42; }\n";
@@ -20,12 +20,6 @@ fn has_compiler() -> bool {
     }
     skipped(&message);
     false
-}
-
-#[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
-fn skipped(reason: &str) {
-    assert!(env::var_os("CI").is_none(), "{reason}");
-    eprintln!("skipped: {reason}");
 }
 
 fn root() -> &'static Path {

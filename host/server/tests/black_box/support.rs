@@ -1,7 +1,9 @@
 //! A server as a test sees it: a process, two addresses, a log that must not complain.
 
 use std::{
+    env,
     fs::{self, File},
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{
@@ -26,6 +28,21 @@ const START_MAX: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// What has not come about by then never will.
 const UNTIL_MAX: Duration = Duration::from_secs(120);
+
+/// Where `xtask/test.sh` gathers what was skipped: runners show nothing of tests that pass.
+const SKIPPED_TESTS: &str = "SKIPPED_TESTS";
+
+/// Says that a test is skipped, and why. Under `CI` it fails instead.
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+pub fn skipped(reason: &str) {
+    assert!(env::var_os("CI").is_none(), "{reason}");
+    eprintln!("skipped: {reason}");
+    if let Some(path) = env::var_os(SKIPPED_TESTS) {
+        let mut file = File::options().append(true).create(true).open(path).expect("open the list");
+        // At once, since other tests write there, too.
+        file.write_all(format!("{reason}\n").as_bytes()).expect("write to the list");
+    }
+}
 
 /// A data folder that outlives its servers.
 pub struct Folder {

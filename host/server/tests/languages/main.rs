@@ -4,8 +4,6 @@
 //! Components come from `cargo xtask components`. A language whose compiler was not there is skipped, and says so; under `CI`
 //! that is a failure.
 
-#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
-
 mod across;
 mod bench;
 mod guests;
