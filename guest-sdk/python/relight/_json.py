@@ -19,8 +19,8 @@ from typing import Any
 from relight._shapes import Mismatch, shape_of
 from relight.errors import TerminalFailure
 
-# The reader recurses once per level on a stack of 512 KiB, whose end would be a trap, tried again for ever. The same bound as that of
-# the SDK for Rust.
+# The reader recurses once per level, and an error of too deep a recursion would be tried again for ever. The same bound as that of the
+# SDK for Rust.
 _DEPTH_MAX = 128
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)

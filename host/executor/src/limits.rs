@@ -44,10 +44,11 @@ pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 pub const SLICE_TICKS_MAX: u32 = 500;
 /// Ticks that instantiation or `describe` may compute: 2 s. Interpreters start within 0.1 s.
 pub const DESCRIBE_TICKS_MAX: u32 = 200;
-/// Stack of compiled guest code.
-pub const GUEST_STACK_BYTES: usize = 512 << 10;
-/// Stack of the fiber that guest code and host calls share; virtual memory only.
-pub const FIBER_STACK_BYTES: usize = 2 << 20;
+/// Stack of compiled guest code: address space only, until somebody recurses. An interpreter ends its own recursion, with an
+/// error that names the place, by the stack that it has in its linear memory; for CPython that takes 4 to 8 MiB of this one.
+pub const GUEST_STACK_BYTES: usize = 8 << 20;
+/// Stack of the fiber that guest code and host calls share.
+pub const FIBER_STACK_BYTES: usize = GUEST_STACK_BYTES + (3 << 19);
 /// Frames in the backtrace of a trap.
 pub const BACKTRACE_FRAMES_MAX: usize = 24;
 

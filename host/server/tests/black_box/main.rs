@@ -19,6 +19,7 @@ mod hostile;
 mod hostile_uploads;
 mod ledger;
 mod limits;
+mod python;
 mod removal;
 mod restarting;
 mod starting;
