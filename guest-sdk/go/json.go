@@ -13,6 +13,16 @@ import (
 
 // Payloads are JSON. A handler, call or effect that takes nothing has an empty payload.
 
+// What the library prepares when it meets a type for the first time, it has prepared for these when the component is built.
+func init() {
+	value, err := decode[any]([]byte(`{"a":[1.5,"b",true,null]}`))
+	if err != nil {
+		panic(err)
+	}
+	encode(value)
+	encode(Void{})
+}
+
 // Void is the input of a handler that takes nothing, and the output of one that gives nothing. In JSON: null.
 type Void struct{}
 

@@ -34,6 +34,10 @@ pub enum Error {
     #[error("failed to replace the module's imports of `wasi_snapshot_preview1`")]
     Adapt(#[source] Cause),
 
+    /// The state of another module.
+    #[error("the module cannot be frozen in this state")]
+    Freeze(#[source] Cause),
+
     /// A core module that does not fit the world it names.
     #[error("failed to make a component from the module")]
     Componentize(#[source] Cause),

@@ -9,6 +9,7 @@
 mod adapt;
 mod componentize;
 mod error;
+pub mod freeze;
 mod inspect;
 
 pub use adapt::adapt;

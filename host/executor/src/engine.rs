@@ -126,6 +126,15 @@ pub(crate) fn compiling(kind: EngineKind) -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
+/// An engine for what runs once, while a component is built. Its epochs go on.
+pub(crate) fn building(speed: OptLevel) -> wasmtime::Result<Engine> {
+    let mut config = config(EngineKind::Plain);
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand).cranelift_opt_level(speed);
+    let engine = Engine::new(&config)?;
+    drive_epochs(&engine)?;
+    Ok(engine)
+}
+
 /// Changes whenever native code of this engine would not run in another one.
 pub(crate) fn compatibility(engine: &Engine) -> u64 {
     let mut hasher = DefaultHasher::new();

@@ -1,6 +1,6 @@
 //! The imports of the contract, one file for each interface: each function converts, asks the role, and returns.
 
-mod context;
+pub(crate) mod context;
 mod http;
 mod inline_run;
 mod log;

@@ -21,6 +21,7 @@ mod durable;
 mod effect;
 mod engine;
 mod exports;
+mod freeze;
 mod guest;
 mod http;
 mod identity;
@@ -41,6 +42,7 @@ mod wasi;
 
 pub use compile::{CompileError, CompileLimits, CompileWorker, compile_worker_main};
 pub use deployments::ComponentPath;
+pub use freeze::{Frozen, frozen};
 pub use runner::{Clock, Executor, ExecutorConfig, ExecutorError};
 pub use stats::ExecutorStats;
 pub use upload::{Checked, UploadError};

@@ -39,8 +39,14 @@ const LANGUAGES: [Language; 4] = [
 const PARENTS: [&str; 2] = ["components/portable", "components/bench"];
 
 /// What every guest is made of, besides its own folder and its language's SDK.
-const SHARED: [&str; 5] =
-    ["wit/handler.wit", "wit/src", "components/adapter", "host/cli/src/project", "xtask/setup/tools"];
+const SHARED: [&str; 6] = [
+    "wit/handler.wit",
+    "wit/src",
+    "components/adapter",
+    "host/cli/src/project",
+    "host/executor/src/freeze.rs",
+    "xtask/setup/tools",
+];
 
 /// One guest.
 struct Guest {

@@ -11,7 +11,10 @@ use super::{
     tools::{self, Tool},
     unreadable,
 };
-use crate::error::{Error, Exit, Result};
+use crate::{
+    error::{Error, Exit, Result},
+    output,
+};
 
 pub const LANGUAGE: Language = Language {
     names: &["go"],
@@ -38,11 +41,26 @@ fn build(source: &Source<'_>) -> Result<Output> {
     // Stacks in errors name files of the module, not of this machine.
     command.args(["build", "-buildmode=c-shared", "-trimpath", LINKER, "-o"]).arg(&module).arg(".");
     tools::run(&mut command)?;
+    let bytes = fs::read(&module).map_err(|error| unreadable(&module, &error))?;
     Ok(Output {
-        bytes: fs::read(&module).map_err(|error| unreadable(&module, &error))?,
+        bytes: frozen(bytes),
         path: source.component_path(),
         hint: "does the package import the SDK, and register its services in `func init`?",
     })
+}
+
+/// The program behind its start: Go's runtime, the packages and `func init` take ten times as long as a short handler does.
+fn frozen(module: Vec<u8>) -> Vec<u8> {
+    // What cannot be adapted or frozen stays what it is: whoever makes a component of it says what is wrong.
+    let Ok(adapted) = relight_wit::adapt(&module) else { return module };
+    let adapted = adapted.unwrap_or(module);
+    match relight_executor::frozen(&adapted) {
+        Some(frozen) => {
+            frozen.lines.iter().for_each(|line| output::say(line));
+            frozen.module
+        }
+        None => adapted,
+    }
 }
 
 /// The first Go that is new enough.

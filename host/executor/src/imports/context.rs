@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// What a silent instance sees: equal in all instances, so that nothing of it can end up in a journal.
-const SILENT_NOW: relight_core::Timestamp = relight_core::Timestamp(0);
-const SILENT_BYTE: u8 = 0x2a;
+pub(crate) const SILENT_NOW: relight_core::Timestamp = relight_core::Timestamp(0);
+pub(crate) const SILENT_BYTE: u8 = 0x2a;
 
 impl Host for Guest {
     fn info(&mut self) -> wasmtime::Result<InvocationInfo> {
