@@ -29,6 +29,14 @@
     (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
   (import "__main_module__" "relight:handler/handler@0.1.0#effect" (func $guest_effect
     (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "__main_module__" "[async-lift]relight:handler/handler-async@0.1.0#invoke" (func $guest_invoke_begins
+    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "__main_module__" "[callback][async-lift]relight:handler/handler-async@0.1.0#invoke" (func $guest_invoke_goes_on
+    (param i32 i32 i32) (result i32)))
+  (import "__main_module__" "[async-lift]relight:handler/handler-async@0.1.0#effect" (func $guest_effect_begins
+    (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "__main_module__" "[callback][async-lift]relight:handler/handler-async@0.1.0#effect" (func $guest_effect_goes_on
+    (param i32 i32 i32) (result i32)))
   (import "relight:handler/context@0.1.0" "now" (func $now (result i64)))
   (import "relight:handler/context@0.1.0" "random" (func $random (param i32 i32)))
   (import "relight:handler/log@0.1.0" "log" (func $log (param i32 i32 i32 i32 i32)))
@@ -68,6 +76,26 @@
     (call $guest_effect (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
       (local.get 6))
     (call $flush_all))
+
+  ;; The same of async functions. Such a function and its callback return again and again, with what to wait for; 0 is the end. The
+  ;; result is with the host by then, but nothing of the guest is dropped before this returns.
+  (func (export "[async-lift]relight:handler/handler-async@0.1.0#invoke") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+    (call $guest_invoke_begins (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
+      (local.get 6) (local.get 7) (local.get 8) (local.get 9) (local.get 10))
+    (call $flush_at_exit))
+  (func (export "[callback][async-lift]relight:handler/handler-async@0.1.0#invoke") (param i32 i32 i32) (result i32)
+    (call $guest_invoke_goes_on (local.get 0) (local.get 1) (local.get 2))
+    (call $flush_at_exit))
+  (func (export "[async-lift]relight:handler/handler-async@0.1.0#effect") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+    (call $guest_effect_begins (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
+      (local.get 6))
+    (call $flush_at_exit))
+  (func (export "[callback][async-lift]relight:handler/handler-async@0.1.0#effect") (param i32 i32 i32) (result i32)
+    (call $guest_effect_goes_on (local.get 0) (local.get 1) (local.get 2))
+    (call $flush_at_exit))
+  (func $flush_at_exit (param $code i32) (result i32)
+    (if (i32.eqz (local.get $code)) (then (call $flush_all)))
+    (local.get $code))
 
   ;; ---- Time and chance ----
 

@@ -181,6 +181,32 @@ fn an_unfinished_line_is_said_when_the_handler_is_done() {
 }
 
 #[test]
+fn an_unfinished_line_is_said_when_an_async_handler_is_done_and_not_when_it_waits() {
+    let begins = "[async-lift]relight:handler/handler-async@0.1.0#invoke";
+    let goes_on = "[callback][async-lift]relight:handler/handler-async@0.1.0#invoke";
+    let rest = format!(
+        r#"(func (export "{begins}")
+            (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+            (drop (call $fd_write (i32.const 1) (i32.const 0x8000) (i32.const 1) (i32.const 0x8008)))
+            (i32.const 18))
+        (func (export "{goes_on}") (param i32 i32 i32) (result i32) (local.get 0))"#
+    );
+    let mut program = program(&[FD_WRITE], &rest);
+    program.write(1, b"un");
+    program.put(AT + 16, b"finished");
+    program.put(AT + 4, &8_i32.to_le_bytes());
+    let arguments = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    let waits: i32 = program.call(begins, arguments).expect("returns");
+    assert_eq!(waits, 18);
+    let waits: i32 = program.call(goes_on, (1, 0, 0)).expect("returns");
+    assert_eq!(waits, 1);
+    assert_eq!(program.messages(), []);
+    let ends: i32 = program.call(goes_on, (0, 0, 0)).expect("returns");
+    assert_eq!(ends, 0);
+    assert_eq!(program.messages(), [said(INFO, "unfinished")]);
+}
+
+#[test]
 fn messages_are_utf_8_whatever_is_written() {
     let mut program = program(&[FD_WRITE], "");
     for (written, text) in [
