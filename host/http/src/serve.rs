@@ -111,8 +111,8 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // hyper counts the idle time before a head as part of it; `Activity` bounds each of the two by itself.
-        .header_read_timeout(limits.idle + limits.header_read)
+        // `Activity` bounds the time for a head; hyper would set and clear a timer for each.
+        .header_read_timeout(None)
         .max_buf_size(HTTP1_BUFFER_BYTES_MAX)
         .half_close(false);
     builder
@@ -180,6 +180,7 @@ async fn connection<H: Handler>(
     let mut closing = false;
     loop {
         tokio::select! {
+            biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "connection ended");
