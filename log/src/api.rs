@@ -45,7 +45,14 @@ pub trait Log: Debug + Send + Sync {
     ///
     /// # Panics
     /// When `records` is empty.
-    fn append(&self, epoch: Epoch, records: Vec<Bytes>) -> Ticket;
+    fn append(&self, epoch: Epoch, records: Vec<Bytes>) -> Ticket {
+        self.append_at(epoch, None, records)
+    }
+
+    /// As [`Log::append`]; when `first` is given only if the first record gets that LSN, and
+    /// [`AppendError::NotNext`] otherwise. A caller that acts on positions before they are durable needs this: when one
+    /// of its appends is refused, those behind it are, too.
+    fn append_at(&self, epoch: Epoch, first: Option<Lsn>, records: Vec<Bytes>) -> Ticket;
 
     /// Committed records from `from` on, in order, tailing the log. `from` may lie after the last record.
     ///
@@ -105,6 +112,9 @@ pub enum AppendError {
     /// Nothing was appended: this node does not lead the group in the epoch that the caller gave.
     #[error("this node does not lead the group in that epoch")]
     NotLeader { hint: Option<NodeId> },
+    /// Nothing was appended: the first record would have got another LSN than the caller said.
+    #[error("the next record gets LSN {next}")]
+    NotNext { next: Lsn },
     /// Nothing was appended: too much is in flight. Try again when some of it is answered.
     #[error("too many records are in flight")]
     Overloaded,

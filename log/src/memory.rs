@@ -84,7 +84,7 @@ impl Log for MemoryLog {
         self.tail.group()
     }
 
-    fn append(&self, epoch: Epoch, records: Vec<Bytes>) -> Ticket {
+    fn append_at(&self, epoch: Epoch, first: Option<Lsn>, records: Vec<Bytes>) -> Ticket {
         if let Err(error) = append_bytes(&records) {
             return Ticket::answered(Err(error));
         }
@@ -95,6 +95,10 @@ impl Log for MemoryLog {
         let leadership = self.tail.state().leadership;
         if leadership.leading() != Some(epoch) {
             return Ticket::answered(Err(AppendError::NotLeader { hint: leadership.leader }));
+        }
+        let next = self.tail.state().last.next();
+        if first.is_some_and(|first| first != next) {
+            return Ticket::answered(Err(AppendError::NotNext { next }));
         }
         let mut woken = Vec::new();
         let items = records.into_iter().map(|payload| Item { epoch, payload: Some(payload) });

@@ -75,6 +75,8 @@ pub struct PartitionTables {
     young: Young,
     /// All committed rows of the resident kinds.
     resident: BTreeMap<Key, Row>,
+    /// Records up to here cannot vanish from the log any more.
+    logged: Lsn,
     write_options: WriteOptions,
     young_rows_max: usize,
     fault: Fault,
@@ -114,7 +116,8 @@ impl PartitionTables {
         let (durable, settled) = (AtomicU64::new(applied.0), AtomicU64::new(applied.0));
         let database = Arc::new(Database { db, path, settled, durable });
         let (overlay, young) = (BTreeMap::new(), Young::default());
-        Ok(Self { database, applied, overlay, young, resident, write_options, young_rows_max, fault })
+        let logged = applied;
+        Ok(Self { database, applied, overlay, young, resident, logged, write_options, young_rows_max, fault })
     }
 
     /// LSN of the last record whose rows are committed.
@@ -128,8 +131,16 @@ impl PartitionTables {
     }
 
     /// Commits the rows of this batch as those of all records up to and including `applied`, which MUST NOT be less
-    /// than before. Fails when it was time to settle, and that failed.
+    /// than before and are durable in the log. Fails when it was time to settle, and that failed.
     pub fn commit(&mut self, applied: Lsn) -> Result<(), WriteError> {
+        self.commit_ahead(applied);
+        self.logged(applied);
+        if self.is_full() { self.settle() } else { Ok(()) }
+    }
+
+    /// As [`PartitionTables::commit`], of records that the log may still lose: nothing of them is written to the database
+    /// until [`PartitionTables::logged`] says that it has them.
+    pub fn commit_ahead(&mut self, applied: Lsn) {
         assert!(applied >= self.applied, "the applied LSN never goes back");
         for (key, row) in std::mem::take(&mut self.overlay) {
             if is_resident(&key) {
@@ -141,11 +152,34 @@ impl PartitionTables {
             self.young.commit(key, row);
         }
         self.applied = applied;
-        if self.young.is_full(self.young_rows_max) { self.settle() } else { Ok(()) }
+    }
+
+    /// The log has everything up to `upto` durably.
+    pub fn logged(&mut self, upto: Lsn) {
+        self.logged = self.logged.max(upto);
+    }
+
+    /// Whether it is time to settle.
+    pub fn is_full(&self) -> bool {
+        self.young.is_full(self.young_rows_max)
+    }
+
+    /// Forgets what is committed and not settled, since the log has lost some of it: from [`PartitionTables::applied`] on
+    /// it is to be read again.
+    pub fn forget_unsettled(&mut self) -> Result<(), OpenError> {
+        self.overlay.clear();
+        self.young = Young::default();
+        self.resident = read_resident(&self.database.db, &self.database.path)?;
+        self.applied = self.database.settled();
+        Ok(())
     }
 
     /// Writes what is committed to the database: where all may read it, and where a flush finds it.
+    ///
+    /// # Panics
+    /// When the log may still lose some of it.
     pub fn settle(&mut self) -> Result<(), WriteError> {
+        assert!(self.applied <= self.logged, "what the log may lose is not written");
         if self.database.settled() == self.applied {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Outputs of the state machine: what the leader must do once the record is applied and durable.
+//! Outputs of the state machine: what the leader must do once the record is applied.
 //!
 //! Losing any of them is harmless: the leader rebuilds those that matter from the tables.
 
@@ -15,6 +15,8 @@ use crate::{
 };
 use std::sync::Arc;
 
+/// What follows from a record. A leader may carry out at once what stays inside of it; what leaves it waits until the
+/// record is durable: see [`Action::leaves`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
     /// A leader has announced itself; the one whose epoch it is may act from here on.
@@ -94,6 +96,27 @@ pub enum Action {
         id: InvocationId,
         runs: u32,
     },
+}
+
+impl Action {
+    /// Whether it can be seen outside of the partition's leader: then its record MUST be durable first. What stays inside
+    /// (attempts, timers) vanishes together with a record that does.
+    pub fn leaves(&self) -> bool {
+        match self {
+            Self::Start { .. }
+            | Self::Notify { .. }
+            | Self::Accepted { .. }
+            | Self::EndAttempt { .. }
+            | Self::SetTimer { .. }
+            | Self::DeleteTimer { .. }
+            | Self::WarnOfRuns { .. } => false,
+            // An abort waits although nobody would see it: it must not overtake the start of its effect.
+            Self::StartEffect { .. } | Self::AbortEffect { .. } => true,
+            Self::Ship { .. } | Self::Delivered { .. } | Self::DeliveryGap { .. } => true,
+            Self::LeaderAnnounced { .. } | Self::SchemaChanged => true,
+            Self::Answer { .. } | Self::Completed { .. } => true,
+        }
+    }
 }
 
 /// Answer to a command from a door; stored, so that the same request id gets the same one.

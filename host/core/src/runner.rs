@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::{
     command::Command,
-    ids::{EntryIndex, FencingToken, Incarnation, InvocationId, PartitionId, Position},
+    ids::{EntryIndex, FencingToken, Incarnation, InvocationId, Lsn, PartitionId, Position},
     journal::{JournalItem, Notification},
     replay::{Damaged, Replay},
     restart::Restarted,
@@ -86,6 +86,8 @@ pub struct AttemptStart {
     pub restarted: Option<Box<Restarted>>,
     /// The journal as far as it is applied; item 0 is the input.
     pub journal: Vec<JournalItem>,
+    /// Set when some of it may still vanish: the record up to which it is applied.
+    pub provisional: Option<Lsn>,
     /// Whether a cancellation in the journal has not been answered by a wait is told by the journal itself.
     pub state: Arc<dyn StateView>,
     /// How long to linger at a wait; `None`: as the runner sees fit.
@@ -96,7 +98,12 @@ pub struct AttemptStart {
 impl AttemptStart {
     /// Takes the journal out, for a replay.
     pub fn replay(&mut self) -> Result<Replay, Damaged> {
-        Replay::of_life(self.started_at, self.restarted.as_deref(), std::mem::take(&mut self.journal))
+        let journal = std::mem::take(&mut self.journal);
+        let mut replay = Replay::of_life(self.started_at, self.restarted.as_deref(), journal)?;
+        if let Some(lsn) = self.provisional {
+            replay.provisional(lsn);
+        }
+        Ok(replay)
     }
 }
 
@@ -111,13 +118,16 @@ impl fmt::Debug for AttemptStart {
     }
 }
 
-/// What happens to a running attempt, in the order of the log.
+/// What happens to a running attempt, in the order of the log. `provisional`: set when it follows from a record that may
+/// still vanish; if that happens the attempt is dropped, and if it does not, `Durable` says so.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AttemptEvent {
-    /// Operations below this count are accepted: what depends on them may leave the process.
-    Accepted { operations: u32 },
+    /// Operations below this count are accepted. What depends on them may leave the process once that is durable.
+    Accepted { operations: u32, provisional: Option<Lsn> },
     /// The journal has a new item, at this position.
-    Notification { position: Position, notification: Notification },
+    Notification { position: Position, notification: Notification, provisional: Option<Lsn> },
+    /// What was provisional up to here cannot vanish any more.
+    Durable { upto: Lsn },
 }
 
 /// The state of one key at the LSN of the attempt's journal.

@@ -108,6 +108,7 @@ async fn run_one(
         started_at: NOW,
         restarted: None,
         journal: vec![JournalItem::Operation(Entry { made_at: NOW, operation })],
+        provisional: None,
         state: Arc::new(Empty),
         inactivity_timeout: None,
         abort_timeout: DurationMs::seconds(60),

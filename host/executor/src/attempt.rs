@@ -10,7 +10,7 @@ use relight_core::{
     ids::FencingToken,
     runner::{Attempt, AttemptEvent, AttemptStart, Host, Slot},
 };
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::sync::mpsc;
 
 use crate::{
     bindings::relight::handler::requests::{AttemptError as GuestError, Request},
@@ -18,8 +18,10 @@ use crate::{
     durable::Durable,
     exports::Loaded,
     guest::{Guest, Role, Stop, ended},
+    limits::START_COST_NEAR_MAX,
     log::{Lines, Source},
     patience::Linger,
+    place::Placed,
     runner::Shared,
     stats::Counter,
 };
@@ -27,19 +29,13 @@ use crate::{
 /// The leader's handle of a running attempt. Dropping it aborts the task, wherever that stands.
 pub(crate) struct Running {
     events: mpsc::UnboundedSender<AttemptEvent>,
-    task: AbortHandle,
+    _task: Placed,
 }
 
 impl Attempt for Running {
     fn event(&self, event: AttemptEvent) {
         // An attempt that has ended has dropped its receiver.
         let _ = self.events.send(event);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -63,7 +59,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, slot: Slot, start: AttemptStart, host:
         };
         ending.counter = Some(counter);
     });
-    Running { events: sender, task }
+    Running { events: sender, _task: task }
 }
 
 type PickCounter = fn(&Shared) -> &Counter;
@@ -126,10 +122,15 @@ async fn run(
     };
     let abort_timeout = Duration::from_millis(start.abort_timeout.0);
     let said = start.inactivity_timeout.map(|timeout| Duration::from_millis(timeout.0));
+    let start_cost = shared.start_cost(&loaded, &start.deployment).await;
     let linger = match said.or(shared.config.suspend_after) {
         Some(time) => Linger::For(time),
-        None => Linger::Keep(shared.keep(&loaded, &start.deployment).await),
+        None => Linger::Keep((shared.config.keep)(start_cost)),
     };
+    if START_COST_NEAR_MAX < start_cost {
+        // The leader goes on, and others of these start at the same time.
+        tokio::task::yield_now().await;
+    }
     let durable = Durable::new(start, replay, host, events, shared.clone(), linger);
     let (result, mut durable) = call(&shared, &loaded, durable, abort_timeout).await;
     let finished = match result {

@@ -417,12 +417,18 @@ impl Durable {
 
     fn apply(&mut self, event: AttemptEvent) -> Result<(), Stop> {
         match event {
-            AttemptEvent::Accepted { operations } => {
+            AttemptEvent::Accepted { operations, provisional } => {
+                provisional.into_iter().for_each(|lsn| self.replay.provisional(lsn));
                 self.replay.accepted(operations);
                 self.in_flight.accepted(operations);
                 Ok(())
             }
-            AttemptEvent::Notification { position, notification } => {
+            AttemptEvent::Durable { upto } => {
+                self.replay.durable(upto);
+                Ok(())
+            }
+            AttemptEvent::Notification { position, notification, provisional } => {
+                provisional.into_iter().for_each(|lsn| self.replay.provisional(lsn));
                 self.replay.notify(position, notification).map_err(|damaged| Stop::Host(damaged.to_string()))
             }
         }

@@ -14,7 +14,6 @@ use relight_core::{
     limits::{ENTRY_BYTES_MAX, FAILURE_MESSAGE_CHARS_MAX},
     runner::{EffectStart, Host, InvocationInfo, Slot},
 };
-use tokio::task::AbortHandle;
 
 use crate::{
     bindings::relight::handler::requests::{AttemptError as GuestError, EffectRequest},
@@ -22,6 +21,7 @@ use crate::{
     guest::{Guest, Role, ended},
     http::AllowList,
     log::{Lines, Source},
+    place::Placed,
     runner::Shared,
 };
 
@@ -40,20 +40,12 @@ impl Live {
     }
 }
 
-/// The leader's handle of a running effect. Dropping it aborts the task.
-pub(crate) struct Running(AbortHandle);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-pub(crate) fn spawn(shared: &Arc<Shared>, slot: Slot, start: EffectStart, host: Arc<dyn Host>) -> Running {
+/// Dropping the answer aborts the effect.
+pub(crate) fn spawn(shared: &Arc<Shared>, slot: Slot, start: EffectStart, host: Arc<dyn Host>) -> Placed {
     shared.counters.effects_started.increment();
     let shared = shared.clone();
     let place = shared.place.clone();
-    let task = place.spawn(async move {
+    place.spawn(async move {
         let mut ending = Ending { shared: shared.clone(), completed: None };
         let timeout = Duration::from_millis(start.timeout.0);
         let run = AssertUnwindSafe(run(&shared, &start)).catch_unwind();
@@ -68,8 +60,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, slot: Slot, start: EffectStart, host: 
         drop(slot);
         ending.completed = Some(result.is_ok());
         host.propose(command(&start, result));
-    });
-    Running(task)
+    })
 }
 
 /// Counts an effect when its task ends, by itself or by being dropped.

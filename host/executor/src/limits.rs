@@ -74,6 +74,9 @@ pub const LINGER_DEFAULT: Duration = Duration::from_millis(20);
 /// From here on an instance is dear to make: several times what compiled code takes, half of what the smallest
 /// interpreter does.
 pub const KEEP_DEAR_MIN: Duration = Duration::from_micros(60);
+/// Instances that take longer to make are not made in a turn of their leader, which everything else of its partition waits
+/// for. About what a turn may take.
+pub const START_COST_NEAR_MAX: Duration = Duration::from_micros(500);
 /// Such an instance is kept so many times as long as it takes to make: making it again after such a wait takes a
 /// twenty-thousandth of a processor.
 pub const KEEP_FACTOR: u32 = 20_000;

@@ -13,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -51,14 +51,16 @@ impl Place {
         Arc::new(Self { runtime, wary, since: Instant::now(), wary_until: AtomicU64::new(0) })
     }
 
-    /// Runs a guest's task: on the runtime of the caller as long as it does not compute, if there is one. Aborting ends
-    /// it wherever it is.
-    pub fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    /// Runs a guest's task: right away and on the runtime of the caller as long as it does not compute, if there is one.
+    pub fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) -> Placed {
         match Handle::try_current() {
             Ok(here) if self.millis() >= self.wary_until.load(Ordering::Relaxed) => {
-                here.spawn(self.clone().near(task)).abort_handle()
+                let mut near = Box::pin(self.clone().near(task));
+                // Whoever is woken by this first poll is polled again below.
+                let ended = near.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+                Placed((!ended).then(|| here.spawn(near).abort_handle()))
             }
-            Ok(_) | Err(_) => self.runtime.spawn(task).abort_handle(),
+            Ok(_) | Err(_) => Placed(Some(self.runtime.spawn(task).abort_handle())),
         }
     }
 
@@ -89,6 +91,17 @@ impl Place {
 
     fn millis(&self) -> u64 {
         u64::try_from(self.since.elapsed().as_millis()).expect("milliseconds of a process fit 64 bits")
+    }
+}
+
+/// A guest's task, wherever it is; `None`: it has ended. Dropping this aborts it.
+pub(crate) struct Placed(Option<AbortHandle>);
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
     }
 }
 
@@ -157,7 +170,7 @@ mod tests {
                     let _ = ended.send(());
                 })
             });
-            spawned.await.expect("spawning does not panic");
+            let _placed = spawned.await.expect("spawning does not panic");
             wait.await.expect("the task ends");
         });
     }
@@ -195,7 +208,7 @@ mod tests {
                 std::future::pending().await
             });
             has_moved.await.expect("it goes on");
-            task.abort();
+            drop(task);
             wait.await.expect("it is dropped");
         });
     }

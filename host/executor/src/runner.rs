@@ -227,15 +227,14 @@ impl Shared {
     }
 
     /// How long a waiting instance of a deployment is kept when nobody says.
-    pub async fn keep(&self, loaded: &Loaded, deployment: &Deployment) -> Duration {
+    pub async fn start_cost(&self, loaded: &Loaded, deployment: &Deployment) -> Duration {
         let memory_bytes_max = self.memory_bytes_max(deployment);
         let store = || {
             let unseen = LiveInstance { counters: None, host_calls: 0 };
             Guest::store(loaded.engine(), memory_bytes_max, Lines::new(Source::Silent), unseen, None)
         };
         // What cannot be instantiated says so when it is to run.
-        let start_cost = loaded.start_cost(store).await.unwrap_or_default();
-        (self.config.keep)(start_cost)
+        loaded.start_cost(store).await.unwrap_or_default()
     }
 }
 

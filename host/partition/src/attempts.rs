@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use relight_core::command::{AttemptError, AttemptErrorKind, Command};
 use relight_core::ids::{FencingToken, InvocationId, LeaderEpoch, Lsn, Position};
-use relight_core::journal::Notification;
+use relight_core::journal::{JournalItem, Notification};
 use relight_core::runner::{Attempt, AttemptEvent, AttemptStart, Host, Runner, Slot, Work};
 use relight_core::schema::Deployment;
 use relight_core::tables::{Invocation, Key, Prefix, ReadTables, ReadTablesExt as _, TablesError};
+use tokio::time::Instant;
 
-use crate::limits::{SCAN_ROWS, STARTS_PER_TURN_MAX};
+use crate::limits::{JOURNAL_ITEMS_READ_SINGLY, SCAN_ROWS, STARTS_PER_TURN_MAX};
 use crate::state_view::{self, LeaderTables};
 
 /// What starting an attempt or an effect takes.
@@ -22,6 +23,23 @@ pub struct StartContext<'a, T> {
     pub runner: &'a dyn Runner,
     pub host: &'a Arc<dyn Host>,
     pub epoch: LeaderEpoch,
+    pub reach: Reach,
+    /// From then on nothing more is started.
+    pub until: Instant,
+}
+
+/// How far the tables are ahead of what is durable.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    pub applied: Lsn,
+    pub durable: Lsn,
+}
+
+impl Reach {
+    /// `None` when everything that the tables have is durable; else the last record of what they have.
+    pub fn provisional(self) -> Option<Lsn> {
+        (self.durable < self.applied).then_some(self.applied)
+    }
 }
 
 /// Whether `start_ready` is worth calling again at once.
@@ -40,6 +58,8 @@ pub struct Attempts {
     /// The runner had no slot, and will tell when it has one.
     at_capacity: bool,
     running: HashMap<InvocationId, Running>,
+    /// Attempts that were given something that may still vanish, with the record it comes from; by record.
+    provisional: VecDeque<(Lsn, InvocationId, Lsn)>,
     pub started: u64,
 }
 
@@ -59,6 +79,7 @@ impl Attempts {
             overflow: false,
             at_capacity: false,
             running: HashMap::new(),
+            provisional: VecDeque::new(),
             started: 0,
         }
     }
@@ -84,7 +105,7 @@ impl Attempts {
                 }
                 self.refill(context.tables)?;
             }
-            if started == STARTS_PER_TURN_MAX {
+            if started == STARTS_PER_TURN_MAX || 0 < started && context.until <= Instant::now() {
                 return Ok(Left::More);
             }
             let Some((id, attempt)) = self.ready.pop_front() else {
@@ -108,19 +129,39 @@ impl Attempts {
         self.at_capacity = false;
     }
 
-    pub fn notify(&self, id: InvocationId, position: Position, notification: Notification) {
+    /// `provisional`: here and below, the record that says so, if it is not durable.
+    pub fn notify(
+        &mut self,
+        id: InvocationId,
+        position: Position,
+        notification: Notification,
+        provisional: Option<Lsn>,
+    ) {
         if let Some(running) = self.running.get(&id)
             && running.loaded <= position
         {
-            running.handle.event(AttemptEvent::Notification { position, notification });
+            running.handle.event(AttemptEvent::Notification { position, notification, provisional });
+            self.provisional.extend(provisional.map(|lsn| (lsn, id, running.attempt)));
         }
     }
 
-    pub fn accepted(&self, id: InvocationId, attempt: Lsn, operations: u32) {
+    pub fn accepted(&mut self, id: InvocationId, attempt: Lsn, operations: u32, provisional: Option<Lsn>) {
         if let Some(running) = self.running.get(&id)
             && running.attempt == attempt
         {
-            running.handle.event(AttemptEvent::Accepted { operations });
+            running.handle.event(AttemptEvent::Accepted { operations, provisional });
+            self.provisional.extend(provisional.map(|lsn| (lsn, id, attempt)));
+        }
+    }
+
+    /// Records up to `upto` are durable: tells those that were given something of them.
+    pub fn durable(&mut self, upto: Lsn) {
+        while let Some((_, id, attempt)) = self.provisional.pop_front_if(|(lsn, ..)| *lsn <= upto) {
+            if let Some(running) = self.running.get(&id)
+                && running.attempt == attempt
+            {
+                running.handle.event(AttemptEvent::Durable { upto });
+            }
         }
     }
 
@@ -163,7 +204,7 @@ impl Attempts {
         let id = invocation.id;
         let tables = context.tables;
         let started_at = invocation.started_at.ok_or_else(|| incomplete(id, "runs but has no start time"))?;
-        let journal = tables.journal(id)?;
+        let journal = journal(tables, &invocation)?;
         let loaded = u32::try_from(journal.len()).map_err(|_| incomplete(id, "has too long a journal"))?;
         let start = AttemptStart {
             id,
@@ -179,6 +220,7 @@ impl Attempts {
             started_at,
             restarted: invocation.restarted,
             journal,
+            provisional: context.reach.provisional(),
             inactivity_timeout: invocation.policies.inactivity_timeout,
             abort_timeout: invocation.policies.abort_timeout,
         };
@@ -186,6 +228,7 @@ impl Attempts {
         self.running.remove(&id);
         let handle = context.runner.start_attempt(slot, start, Arc::clone(context.host));
         self.running.insert(id, Running { attempt, loaded: Position(loaded), handle });
+        self.provisional.extend(context.reach.provisional().map(|lsn| (lsn, id, attempt)));
         self.started += 1;
         Ok(())
     }
@@ -221,6 +264,20 @@ pub fn limit_exceeded(id: InvocationId, token: FencingToken, message: String) ->
         token,
         error: AttemptError { kind, message, index: None, retry_after: None },
     }
+}
+
+/// The journal of the invocation, whole. Short ones are read item by item: as a rule they are still in memory, and a scan
+/// would look for more of them on the disk.
+fn journal(tables: &impl ReadTables, invocation: &Invocation) -> Result<Vec<JournalItem>, TablesError> {
+    let (id, items) = (invocation.id, invocation.journal.items);
+    if JOURNAL_ITEMS_READ_SINGLY < items {
+        return tables.journal(id);
+    }
+    let item = |position| {
+        let item = tables.journal_item(id, Position(position))?;
+        item.ok_or_else(|| incomplete(id, "has less in its journal than it says"))
+    };
+    (0..items).map(item).collect()
 }
 
 /// The deployment that the invocation runs on.

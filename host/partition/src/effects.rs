@@ -66,7 +66,7 @@ impl Effects {
                 if !self.overflow {
                     break;
                 }
-                self.refill(context.tables)?;
+                self.refill(context)?;
             }
             if started == STARTS_PER_TURN_MAX {
                 return Ok(Left::More);
@@ -183,7 +183,8 @@ impl Effects {
     }
 
     /// Reads from the tables what did not fit into the queue.
-    fn refill(&mut self, tables: &impl ReadTables) -> Result<(), TablesError> {
+    fn refill(&mut self, context: &StartContext<'_, impl LeaderTables>) -> Result<(), TablesError> {
+        let tables = context.tables;
         self.overflow = false;
         let mut after = None;
         loop {
@@ -193,6 +194,8 @@ impl Effects {
             for (key, row) in rows {
                 if let (Key::Effect(id, index), Row::Effect(effect)) = (key, row)
                     && effect.retry_at.is_none()
+                    // Others come by an action once they are.
+                    && effect.attempt <= context.reach.durable
                     && !paused(tables, id)?
                     && self.running.get(&(id, index)).is_none_or(|running| running.attempt != effect.attempt)
                 {

@@ -20,8 +20,10 @@ use crate::transport::Delivery;
 
 pub type Reply<T> = oneshot::Sender<Result<T, DoorError>>;
 
-/// What a door does with the tables between two batches.
-pub type Look = Box<dyn FnOnce(&dyn ReadTables) + Send>;
+/// What a door does with the tables between two batches. It gets its answer by the second function, once what it saw is
+/// durable.
+pub type Look = Box<dyn FnOnce(&dyn ReadTables) -> Seen + Send>;
+pub type Seen = Box<dyn FnOnce(Result<(), DoorError>) + Send>;
 
 /// What can wake a processor, a closed set: `Processor::handle_event` is its only reader.
 pub enum Event {

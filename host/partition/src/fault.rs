@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use relight_core::ids::{Lsn, PartitionId};
 use relight_core::tables::TablesError;
-use relight_log::ReadError;
-use relight_storage::WriteError;
+use relight_log::{AppendError, ReadError};
 use relight_storage::format::FormatError;
+use relight_storage::{OpenError, WriteError};
 
 /// Why a partition stopped.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,18 @@ pub enum Fault {
         partition: PartitionId,
         #[source]
         source: WriteError,
+    },
+    #[error("partition {partition} stopped: its tables cannot be taken back to what the log has")]
+    Reopen {
+        partition: PartitionId,
+        #[source]
+        source: OpenError,
+    },
+    #[error("partition {partition} stopped: its log has refused an append of its leader")]
+    Append {
+        partition: PartitionId,
+        #[source]
+        source: AppendError,
     },
     #[error("partition {partition} stopped: its log cannot be read")]
     Log {

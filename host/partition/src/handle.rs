@@ -140,8 +140,8 @@ impl PartitionHandle {
         waiting.answer().await
     }
 
-    /// Runs `read` on the processor, between two batches: it sees what is applied and MUST be short. Answers on
-    /// followers, too.
+    /// Runs `read` on the processor, between two batches: it sees what is applied and MUST be short. The answer comes when
+    /// what it saw is durable. Answers on followers, too.
     pub async fn read<R: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn ReadTables) -> R + Send + 'static,
@@ -149,11 +149,14 @@ impl PartitionHandle {
         let permit = self.waiter()?;
         let (reply, answer) = oneshot::channel();
         self.send(Event::Read(Box::new(move |tables| {
-            let _permit = permit;
-            // A door that has gone needs no answer.
-            let _ = reply.send(read(tables));
+            let result = read(tables);
+            Box::new(move |durable| {
+                let _permit = permit;
+                // A door that has gone needs no answer.
+                let _ = reply.send(durable.map(|()| result));
+            })
         })))?;
-        answer.await.map_err(|_| DoorError::ShuttingDown)
+        answer.await.map_err(|_| DoorError::ShuttingDown)?
     }
 
     /// The instant at which a request id is minted. Durable time may be ahead of the wall clock, which was set back:

@@ -11,7 +11,7 @@ use relight_core::tables::{ReadTables, TablesError};
 use relight_core::value::Timestamp;
 use tokio::time::Instant;
 
-use crate::attempts::{Attempts, Left, StartContext};
+use crate::attempts::{Attempts, Left, Reach, StartContext};
 use crate::effects::Effects;
 use crate::limits::{READY_MAX, TIMER_RECHECK_AFTER};
 use crate::outbox::Outbox;
@@ -66,12 +66,24 @@ impl Leader {
         Ok(leader)
     }
 
-    /// Carries out one action of a committed batch. Answers to doors and the schema are not the leader's.
-    pub fn act(&mut self, partition: &Partition, action: Action, transport: &dyn Transport) {
+    /// Carries out one action of a committed batch. Answers to doors and the schema are not the leader's. `provisional`: the
+    /// last record of the batch, if the log may still lose it; then the action MUST be one that does not leave.
+    pub fn act(
+        &mut self,
+        partition: &Partition,
+        action: Action,
+        transport: &dyn Transport,
+        provisional: Option<Lsn>,
+    ) {
+        assert!(provisional.is_none() || !action.leaves(), "what leaves a partition is durable");
         match action {
             Action::Start { id, attempt } => self.attempts.push(id, attempt),
-            Action::Notify { id, position, notification } => self.attempts.notify(id, position, notification),
-            Action::Accepted { id, attempt, operations } => self.attempts.accepted(id, attempt, operations),
+            Action::Notify { id, position, notification } => {
+                self.attempts.notify(id, position, notification, provisional);
+            }
+            Action::Accepted { id, attempt, operations } => {
+                self.attempts.accepted(id, attempt, operations, provisional);
+            }
             Action::EndAttempt { id, attempt } => self.attempts.end(id, attempt),
             Action::StartEffect { id, index, attempt, .. } => self.effects.push(id, index, attempt),
             Action::AbortEffect { id, index } => self.effects.abort(id, index),
@@ -96,6 +108,11 @@ impl Leader {
             | Action::Completed { .. }
             | Action::SchemaChanged => unreachable!("the processor carries these out itself"),
         }
+    }
+
+    /// Records up to `upto` cannot vanish any more.
+    pub fn durable(&mut self, upto: Lsn) {
+        self.attempts.durable(upto);
     }
 
     /// A record is applied that this leader proposed; called before the actions of the record.
@@ -148,13 +165,16 @@ impl Leader {
         Ok(commands)
     }
 
-    /// Starts what is ready, a bounded share of it.
+    /// Starts what is ready, a bounded share of it: at least one attempt and one effect, and none after `until`. `reach`: of
+    /// the tables.
     pub fn start_ready(
         &mut self,
         tables: &impl LeaderTables,
         runner: &dyn Runner,
+        reach: Reach,
+        until: Instant,
     ) -> Result<Left, TablesError> {
-        let context = StartContext { tables, runner, host: &self.host, epoch: self.epoch };
+        let context = StartContext { tables, runner, host: &self.host, epoch: self.epoch, reach, until };
         let attempts = self.attempts.start_ready(&context)?;
         let effects = self.effects.start_ready(&context)?;
         Ok(if attempts == Left::Nothing { effects } else { attempts })

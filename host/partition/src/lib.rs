@@ -6,8 +6,8 @@
 //!
 //! ```text
 //!  doors ─┐                                  ┌─▶ waiters of doors
-//!  runner ├─▶ Event ─▶ proposer ─▶ log ─▶ apply, commit ─▶ actions ─▶ runner, timers
-//!  peers ─┘                                  └─▶ peers (deliveries of the outbox)
+//!  runner ├─▶ Event ─▶ apply, commit ─▶ log ─▶ durable ─▶ what leaves ─▶ effects, peers
+//!  peers ─┘       ▲          └─▶ attempts, timers ─┘ (what they propose)
 //! ```
 //!
 //! What does not live here: what a command means (`relight-core`), bytes of rows and records (`relight-storage`),
@@ -17,11 +17,12 @@
 //! handle that sends events.
 //!
 //! Architecture invariant: tables are written by `apply` alone, in the order of the log, and the applied LSN is
-//! committed in the same batch. Actions are carried out after that commit, by the leader whose announcement is
-//! applied. Losing them is harmless: a new leader rebuilds them from the tables.
+//! committed in the same batch. A leader applies what it proposes before the log has it; what leaves the partition waits
+//! until it is durable, and so do the tables' files. Actions are carried out by the leader whose announcement is applied.
+//! Losing them is harmless: a new leader rebuilds them from the tables.
 //!
-//! Architecture invariant: a command that is lost between here and the log is either repeated (it is idempotent: by
-//! request id, fencing token, sequence number or timer) or its door is told. Nothing waits for ever on a lost one.
+//! Architecture invariant: a command that the log loses takes all behind it along. Its door is told, and the next leader
+//! begins with what the log has. Nothing waits for ever on a lost one.
 
 mod attempts;
 mod clock;
@@ -29,6 +30,7 @@ mod effects;
 mod event;
 mod fault;
 mod handle;
+mod held;
 mod leader;
 mod limits;
 mod node;
@@ -43,7 +45,7 @@ mod timers;
 mod transport;
 mod waiters;
 
-pub use attempts::Left;
+pub use attempts::{Left, Reach};
 pub use fault::{Fault, FaultHook};
 pub use handle::{Called, DoorError, Finished, PartitionHandle};
 pub use leader::Leader;

@@ -14,6 +14,17 @@ pub const WAITERS_MAX: usize = 65_536;
 /// Events that are handled before the rest of a turn (starts, timers, outbox, append) gets its share.
 pub const EVENTS_PER_TURN_MAX: usize = 1_024;
 
+/// How often a turn lets other tasks go first, once it has something to do: first those that are ready, then those whose
+/// sockets have become so. They bring more for the same turn. Costs two looks at idle sockets when there are none.
+pub const GATHERING_YIELDS: usize = 2;
+
+/// Rounds of a leader's turn: what a handler does at once, and what is done for it at once, rides in one append. Long chains
+/// of calls get there in a few; a chain without an end must not keep the log waiting.
+pub const ROUNDS_PER_TURN_MAX: usize = 32;
+
+/// A turn that has taken so long hands to the log what it has: others wait for that. About what a sync of the log takes.
+pub const TURN_TIME_MAX: Duration = Duration::from_micros(500);
+
 /// Appends without an answer of the log. One is being synced and one is queued; the others keep a log with a longer
 /// round trip busy.
 pub const APPENDS_IN_FLIGHT_MAX: usize = 8;
@@ -28,11 +39,11 @@ pub const APPEND_BYTES_MAX: usize = 1 << 20;
 const _: () = assert!(APPEND_RECORDS_MAX <= relight_log::APPEND_RECORDS_MAX);
 const _: () = assert!(APPEND_BYTES_MAX <= relight_log::APPEND_BYTES_MAX);
 
-/// How long the proposer waits after the log refused an append, before it repeats it.
-pub const APPEND_RETRY_AFTER: Duration = Duration::from_millis(10);
-
 /// Attempts and effects that are started in one turn: each loads a journal, and records must not wait for all of them.
 pub const STARTS_PER_TURN_MAX: usize = 64;
+
+/// Items of a journal up to which it is read item by item; from there on one scan costs less.
+pub const JOURNAL_ITEMS_READ_SINGLY: u32 = 8;
 
 /// Attempts, and effects, that wait in memory for the runner; about 50 bytes each. Others wait in the tables.
 pub const READY_MAX: usize = 100_000;

@@ -1,38 +1,37 @@
 //! [`Processor`]: the loop of one partition. It owns all state; everything that happens to it is an [`Event`].
 //!
-//! A turn: wait for an event, take more as long as there are some, then once for all of them fire timers, ship the
-//! outbox, append what is queued and start what is ready. A record takes this way:
-//!
-//! ```text
-//! read ─▶ decode ─▶ apply ─▶ … ─▶ commit (once per batch, with the applied LSN) ─▶ actions of the whole batch
-//! ```
+//! A turn: wait for an event, take more as long as there are some, and finish. Whoever does not lead applies the records of
+//! the log (`records.rs`); a leader applies its own commands on their way there (`ahead.rs`). Who leads, and how that ends, is
+//! in `leadership.rs`; what doors ask for in `doors.rs`.
 
+mod ahead;
 mod doors;
+mod leadership;
 mod records;
 
 use std::sync::Arc;
 
-use relight_core::command::Command;
 use relight_core::ids::{LeaderEpoch, Lsn};
 use relight_core::machine::Partition;
 use relight_core::runner::Runner;
 use relight_core::tables::{ReadTablesExt as _, TablesError};
 use relight_core::value::Timestamp;
-use relight_log::{AppendError, Leadership, LeadershipWatch, Log, ReadError, ReadLimit, Reader};
+use relight_log::{LeadershipWatch, Log, ReadError, ReadLimit, Reader};
 use relight_storage::{PartitionTables, WriteError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::attempts::Left;
+use crate::attempts::{Left, Reach};
 use crate::clock::DurableClock;
 use crate::event::{Event, Mailbox};
 use crate::fault::{Fault, FaultHook};
 use crate::handle::DoorError;
+use crate::held::{Held, Outward};
 use crate::leader::Leader;
-use crate::limits::EVENTS_PER_TURN_MAX;
+use crate::limits::{EVENTS_PER_TURN_MAX, GATHERING_YIELDS};
 use crate::node::Clock;
-use crate::proposer::{Appended, Proposer};
+use crate::proposer::Proposer;
 use crate::retention::{Retention, RetentionPolicy};
 use crate::schema::Schema;
 use crate::status::{PartitionStatus, Role, Stats};
@@ -55,6 +54,11 @@ pub struct Processor {
     waiters: Waiters,
     retention: Retention,
     flush: Option<JoinHandle<()>>,
+    /// Everything up to here is durable in the log; a leader has applied more.
+    durable: Lsn,
+    held: Held,
+    /// The epoch of the last leader that has lost an append: it is over, whatever the log says.
+    lost: LeaderEpoch,
     /// Committed records that were read and are not applied.
     records: Vec<relight_log::Record>,
     /// Time of the last record.
@@ -113,6 +117,9 @@ impl Processor {
             waiters: Waiters::default(),
             retention: Retention::new(parts.retention, Instant::now()),
             flush: None,
+            durable: parts.tables.applied(),
+            held: Held::default(),
+            lost: LeaderEpoch::ZERO,
             records: Vec::new(),
             time,
             wake_at: None,
@@ -141,7 +148,7 @@ impl Processor {
             // Reading the log is not a resource of the runtime: give others their share.
             tokio::task::consume_budget().await;
         };
-        self.step_down(&DoorError::ShuttingDown, &DoorError::ShuttingDown);
+        self.drop_leader(&DoorError::ShuttingDown, &DoorError::ShuttingDown);
         self.publish();
         self.status.send_modify(|status| status.role = Role::Stopped);
         // Doors whose events are still here hear of the end by their dropped channels.
@@ -152,6 +159,8 @@ impl Processor {
         }
         match end {
             End::Fault(fault) => (self.fault)(fault),
+            // What the log has not answered for stays out of the tables; if the log has it, the next start reads it there.
+            End::Stopped if self.reach().provisional().is_some() => {}
             End::Stopped => {
                 if let Err(error) = self.tables.settle() {
                     // The log has it: the next start takes longer.
@@ -164,30 +173,43 @@ impl Processor {
     async fn turn(&mut self) -> Result<(), End> {
         let event = self.next_event().await;
         self.handle_event(event)?;
-        for _ in 1..EVENTS_PER_TURN_MAX {
-            match self.events.try_recv() {
-                Ok(event) => self.handle_event(event)?,
-                Err(_) => break,
+        // What comes at the same time shares a turn, an append and a sync.
+        for _ in 0..GATHERING_YIELDS {
+            tokio::task::yield_now().await;
+        }
+        self.take_events()?;
+        if !self.leads() {
+            match self.reader.try_read(ReadLimit::default(), &mut self.records) {
+                Ok(true) => self.handle_event(Event::Records(Ok(())))?,
+                Ok(false) => {}
+                Err(error) => self.handle_event(Event::Records(Err(error)))?,
             }
         }
-        match self.reader.try_read(ReadLimit::default(), &mut self.records) {
-            Ok(true) => self.handle_event(Event::Records(Ok(())))?,
-            Ok(false) => {}
-            Err(error) => self.handle_event(Event::Records(Err(error)))?,
-        }
         self.finish_turn()
+    }
+
+    /// Handles what is in the mailbox, a bounded share of it; answers whether there was anything.
+    fn take_events(&mut self) -> Result<bool, End> {
+        for taken in 0..EVENTS_PER_TURN_MAX {
+            match self.events.try_recv() {
+                Ok(event) => self.handle_event(event)?,
+                Err(_) => return Ok(0 < taken),
+            }
+        }
+        Ok(true)
     }
 
     /// In fixed order, so that a simulation sees the same as long as it gives the same; the turn takes from every
     /// source, so that none can starve another.
     async fn next_event(&mut self) -> Event {
-        let wake_at = self.wake_at;
+        let (wake_at, leads) = (self.wake_at, self.leads());
         tokio::select! {
             biased;
             leadership = self.leadership.changed() => Event::Leadership(leadership),
             appended = self.proposer.answered() => Event::Appended(appended),
             event = self.events.recv() => event.expect("the processor holds a mailbox of its own"),
-            read = self.reader.read(ReadLimit::default(), &mut self.records) => Event::Records(read),
+            // A leader knows what it has appended.
+            read = self.reader.read(ReadLimit::default(), &mut self.records), if !leads => Event::Records(read),
             () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => Event::Wake,
         }
     }
@@ -200,8 +222,7 @@ impl Processor {
             }
             Event::Leadership(result) => {
                 let leadership = result.map_err(|error| self.log_ended(error))?;
-                self.lead_or_follow(leadership);
-                Ok(())
+                self.lead_or_follow(leadership)
             }
             Event::Appended(appended) => self.appended(appended),
             Event::Wake => Ok(()),
@@ -217,7 +238,8 @@ impl Processor {
                 self.attach(id, reply, permit).map_err(|error| self.tables_failed(error))
             }
             Event::Read(read) => {
-                read(&self.tables);
+                let seen = read(&self.tables);
+                self.emit(Outward::Seen(seen));
                 Ok(())
             }
             Event::Gone { request, id } => {
@@ -246,18 +268,12 @@ impl Processor {
     /// What is done once for all events of a turn.
     fn finish_turn(&mut self) -> Result<(), End> {
         let (time, now) = (self.clock.now(), Instant::now());
-        let mut left = Left::Nothing;
-        if let State::Leader(leader) = &mut self.state {
-            let proposed = leader.propose(&self.tables, &*self.transport, time, now);
-            let proposed = proposed.map_err(|error| self.tables_failed(error))?;
-            proposed.into_iter().for_each(|command| self.proposer.push(command));
-        }
-        self.flush_proposer(time, now);
-        if let State::Leader(leader) = &mut self.state {
-            let started = leader.start_ready(&self.tables, &*self.runner);
-            left = started.map_err(|error| self.tables_failed(error))?;
-        }
-        self.flush_tables(now)?;
+        let left = if self.leads() {
+            self.lead(time, now)?
+        } else {
+            self.flush_tables(now)?;
+            Left::Nothing
+        };
         self.wake_at = match left {
             Left::More => Some(now),
             Left::Nothing => self.next_deadline(time, now),
@@ -271,77 +287,37 @@ impl Processor {
             State::Leader(leader) => leader.next_deadline(time, now),
             State::Follower | State::Announcing(_) => None,
         };
-        [leader, self.proposer.next_deadline(), self.retention.next_deadline()].into_iter().flatten().min()
+        [leader, self.retention.next_deadline()].into_iter().flatten().min()
     }
 
-    fn flush_proposer(&mut self, time: Timestamp, now: Instant) {
-        if self.role().epoch().is_none() {
-            return;
-        }
-        while let Some(proposal) = self.proposer.flush(time, now) {
-            self.too_large(proposal);
-        }
+    fn leads(&self) -> bool {
+        matches!(self.state, State::Leader(_))
     }
 
-    /// Follows the log: it says who leads.
-    fn lead_or_follow(&mut self, leadership: Leadership) {
-        let leading = leadership.leading().map(|epoch| LeaderEpoch(epoch.0));
-        if leading == self.role().epoch() {
-            return;
-        }
-        self.step_down(&DoorError::Unknown, &DoorError::NoLeader);
-        if let Some(epoch) = leading {
-            self.proposer.open(epoch);
-            self.proposer.push(Command::AnnounceLeader { epoch });
-            self.state = State::Announcing(epoch);
+    /// How far the tables are ahead of what is durable.
+    fn reach(&self) -> Reach {
+        Reach { applied: self.tables.applied(), durable: self.durable }
+    }
+
+    /// Lets something out, as soon as everything that is applied is durable.
+    fn emit(&mut self, outward: Outward) {
+        match self.reach().provisional() {
+            Some(lsn) => self.held.push(lsn, outward),
+            None => self.let_out(outward),
         }
     }
 
-    /// Drops what a leader has: running attempts first of all. Doors whose command was handed to the log, or whose
-    /// invocation was accepted, hear `sent`; those who only look hear `attached`; the others that nothing was done.
-    fn step_down(&mut self, sent: &DoorError, attached: &DoorError) {
-        if let State::Leader(leader) = &self.state {
-            // The gauges of a leader are those of the leader that is.
-            let Stats { attempts_started, effects_started, timers_fired, deliveries, resends, .. } =
-                leader.stats(&self.stats);
-            self.stats =
-                Stats { attempts_started, effects_started, timers_fired, deliveries, resends, ..self.stats };
-            tracing::info!(partition = %self.partition.id, epoch = %leader.epoch, "no longer the leader");
-        }
-        self.state = State::Follower;
-        for proposal in self.proposer.close() {
-            self.fail_door(&proposal.command, attached);
-        }
-        self.waiters.fail_all(sent, attached);
-    }
-
-    /// The log has answered an append. Nothing that it did not take may be waited for in vain.
-    fn appended(&mut self, appended: Appended) -> Result<(), End> {
-        let Appended { epoch, proposals, result } = appended;
-        let Err(error) = result else {
-            return Ok(());
-        };
-        let told = match error {
-            AppendError::Shutdown => return Err(End::Stopped),
-            AppendError::TooLarge => {
-                proposals.into_iter().for_each(|proposal| self.too_large(proposal));
-                return Ok(());
+    fn let_out(&mut self, outward: Outward) {
+        match outward {
+            Outward::Action(action) => {
+                if let State::Leader(leader) = &mut self.state {
+                    leader.act(&self.partition, action, &*self.transport, None);
+                }
             }
-            AppendError::NotLeader { .. } => DoorError::NoLeader,
-            AppendError::Overloaded => DoorError::Overloaded,
-            AppendError::Unknown => DoorError::Unknown,
-        };
-        let (doors, others): (Vec<_>, Vec<_>) =
-            proposals.into_iter().partition(|proposal| proposal.permit.is_some());
-        for proposal in doors {
-            self.fail_door(&proposal.command, &told);
+            Outward::Schema(schema) => drop(self.schema.send_replace(schema)),
+            Outward::Given(given) => given.send(),
+            Outward::Seen(seen) => seen(Ok(())),
         }
-        // Unless leadership has moved, the answer was about an instant that has passed.
-        self.lead_or_follow(self.log.state().leadership);
-        if self.role().epoch() == Some(epoch) {
-            self.proposer.repeat(others, Instant::now());
-        }
-        Ok(())
     }
 
     fn flush_tables(&mut self, now: Instant) -> Result<(), End> {
@@ -384,7 +360,7 @@ impl Processor {
         };
         stats.proposals = self.proposer.proposals;
         stats.appends = self.proposer.appends;
-        stats.appends_repeated = self.proposer.repeated;
+        stats.appends_failed = self.proposer.appends_failed;
         stats.proposals_queued = self.proposer.queued() as u64;
         stats.appends_in_flight = self.proposer.in_flight() as u64;
         stats.clock_jumps = self.clock.jumps;

@@ -1,63 +1,76 @@
-//! [`Proposer`]: the way of commands into the log. Whatever is queued rides in one append; several are in flight.
+//! [`Proposer`]: the way of commands into the log. Whatever a turn has applied rides in one append; several are in flight.
 //!
-//! What the log refuses or leaves open is repeated, behind everything that was in flight and with a new time, as long
-//! as this node leads in the same epoch. That is safe because `apply` knows every command that it has seen: by request
-//! id, fencing token and index, sequence number, or timer. Order may be lost that way; `apply` refuses the gap and the
-//! attempt starts again. Doors are not repeated but told, since they wait.
+//! A leader applies its commands at the LSN that they will have, before the log has them. So an append says at which LSN it
+//! begins, and when one is refused, all behind it are: then the leader begins anew with what the log has. What was
+//! queued or under way is repeated by whoever wants it: doors are told, attempts start again from their journal, timers
+//! and the outbox from the tables.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future as _, pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use relight_core::command::{Command, Message};
 use relight_core::ids::{InvocationId, LeaderEpoch, Lsn, PartitionId};
 use relight_core::value::Timestamp;
 use relight_log::{AppendError, Epoch, Log, RECORD_BYTES_MAX, Ticket};
 use relight_storage::format::encode_record;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 
 use crate::limits::{
-    APPEND_BYTES_IN_FLIGHT_MAX, APPEND_BYTES_MAX, APPEND_RECORDS_MAX, APPEND_RETRY_AFTER,
-    APPENDS_IN_FLIGHT_MAX, DELIVERIES_WAITING_MAX,
+    APPEND_BYTES_IN_FLIGHT_MAX, APPEND_BYTES_MAX, APPEND_RECORDS_MAX, APPENDS_IN_FLIGHT_MAX,
+    DELIVERIES_WAITING_MAX,
 };
 
 pub struct Proposer {
     log: Arc<dyn Log>,
     epoch: LeaderEpoch,
     queue: VecDeque<Proposal>,
+    /// Taken, and not handed to the log.
+    staged: Staged,
     /// In the order of the appends. Their answers are taken in this order.
     in_flight: VecDeque<Append>,
     in_flight_bytes: usize,
-    /// Of failed appends, in order; they go before the queue once nothing is in flight.
-    repeat: VecDeque<Proposal>,
-    repeat_at: Option<Instant>,
-    /// By source: deliveries that the log has not taken.
+    /// By source: deliveries that are queued.
     deliveries: BTreeMap<PartitionId, usize>,
     pub proposals: u64,
     pub appends: u64,
-    pub repeated: u64,
+    pub appends_failed: u64,
 }
 
 /// A command on its way into the log.
-pub struct Proposal {
-    pub command: Command,
+struct Proposal {
+    command: Command,
     /// Of a door: one of the commands that may be in flight.
-    pub permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Default)]
+struct Staged {
+    records: Vec<Bytes>,
+    bytes: usize,
+    permits: Vec<OwnedSemaphorePermit>,
 }
 
 struct Append {
     ticket: Ticket,
-    epoch: LeaderEpoch,
-    proposals: Vec<Proposal>,
+    last: Option<Lsn>,
     bytes: usize,
+    _permits: Vec<OwnedSemaphorePermit>,
 }
 
-/// The answer to the oldest append, with what was in it.
+/// The next command.
+pub enum Next {
+    /// It is staged; its bytes as a record.
+    Command(Command, usize),
+    /// No record can hold it; it is not in the log.
+    TooLarge(Command),
+}
+
+/// The answer to the oldest append: where it ends, if the caller said where it begins.
 pub struct Appended {
-    pub epoch: LeaderEpoch,
-    pub proposals: Vec<Proposal>,
+    pub last: Option<Lsn>,
     pub result: Result<(), AppendError>,
 }
 
@@ -67,31 +80,32 @@ impl Proposer {
             log,
             epoch: LeaderEpoch::ZERO,
             queue: VecDeque::new(),
+            staged: Staged::default(),
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
-            repeat: VecDeque::new(),
-            repeat_at: None,
             deliveries: BTreeMap::new(),
             proposals: 0,
             appends: 0,
-            repeated: 0,
+            appends_failed: 0,
         }
     }
 
-    /// Begins an epoch, with nothing of an earlier one.
-    pub fn open(&mut self, epoch: LeaderEpoch) {
+    /// Begins an epoch, with nothing of an earlier one, and appends its announcement, wherever that comes to stand.
+    pub fn open(&mut self, epoch: LeaderEpoch, time: Timestamp) {
         self.close();
         self.epoch = epoch;
+        let record = encode_record(time, &Command::AnnounceLeader { epoch });
+        self.staged = Staged { bytes: record.len(), records: vec![record], permits: Vec::new() };
+        self.append(None);
     }
 
     /// Forgets everything; answers the commands that were never handed to the log.
-    pub fn close(&mut self) -> Vec<Proposal> {
+    pub fn close(&mut self) -> Vec<Command> {
+        self.staged = Staged::default();
         self.in_flight.clear();
         self.in_flight_bytes = 0;
-        self.repeat.clear();
-        self.repeat_at = None;
         self.deliveries.clear();
-        self.queue.drain(..).collect()
+        self.queue.drain(..).map(|proposal| proposal.command).collect()
     }
 
     pub fn push(&mut self, command: Command) {
@@ -120,73 +134,52 @@ impl Proposer {
             _ => false,
         };
         self.queue.retain(|proposal| !of_attempt(proposal));
-        self.repeat.retain(|proposal| !of_attempt(proposal));
     }
 
-    /// Appends what is queued, as far as the bounds allow. `time`: durable time now. Stops at a command that no record
-    /// can hold and answers it; the caller deals with it and flushes again.
-    #[must_use = "a command that no record can hold is not in the log"]
-    pub fn flush(&mut self, time: Timestamp, now: Instant) -> Option<Proposal> {
-        if !self.resume(now) {
+    /// Stages the next command of the queue, as far as the bounds allow. The caller applies it at the next LSN. `time`:
+    /// durable time now.
+    pub fn next(&mut self, time: Timestamp) -> Option<Next> {
+        if !self.has_room() || APPEND_RECORDS_MAX <= self.staged.records.len() {
             return None;
         }
-        while !self.queue.is_empty()
-            && self.in_flight.len() < APPENDS_IN_FLIGHT_MAX
-            && self.in_flight_bytes < APPEND_BYTES_IN_FLIGHT_MAX
-        {
-            let too_large = self.append(time);
-            if too_large.is_some() {
-                return too_large;
-            }
+        let proposal = self.queue.front()?;
+        let record = encode_record(time, &proposal.command);
+        let bytes = record.len();
+        let is_too_large = RECORD_BYTES_MAX < bytes;
+        if !is_too_large && !self.staged.records.is_empty() && APPEND_BYTES_MAX < self.staged.bytes + bytes {
+            return None;
         }
-        None
+        let Proposal { command, permit } = self.queue.pop_front().expect("it was just looked at");
+        if let Command::Deliver { source, .. } = &command
+            && let Some(waiting) = self.deliveries.get_mut(source)
+        {
+            *waiting = waiting.saturating_sub(1);
+        }
+        if is_too_large {
+            return Some(Next::TooLarge(command));
+        }
+        self.staged.bytes += bytes;
+        self.staged.records.push(record);
+        self.staged.permits.extend(permit);
+        Some(Next::Command(command, bytes))
     }
 
-    /// One append; answers the command at which it had to stop because no record can hold it.
-    fn append(&mut self, time: Timestamp) -> Option<Proposal> {
-        let mut too_large = None;
-        let mut records = Vec::new();
-        let mut proposals = Vec::new();
-        let mut bytes = 0;
-        while records.len() < APPEND_RECORDS_MAX
-            && let Some(proposal) = self.queue.pop_front()
-        {
-            let record = encode_record(time, &proposal.command);
-            if RECORD_BYTES_MAX < record.len() {
-                too_large = Some(proposal);
-                break;
-            }
-            if !records.is_empty() && APPEND_BYTES_MAX < bytes + record.len() {
-                self.queue.push_front(proposal);
-                break;
-            }
-            bytes += record.len();
-            records.push(record);
-            proposals.push(proposal);
+    /// Hands what is staged to the log, as one append. `last`: the LSN at which its last command was applied.
+    pub fn ship(&mut self, last: Lsn) {
+        if !self.staged.records.is_empty() {
+            self.append(Some(last));
         }
-        if !records.is_empty() {
-            self.proposals += records.len() as u64;
-            self.appends += 1;
-            self.in_flight_bytes += bytes;
-            let ticket = self.log.append(Epoch(self.epoch.0), records);
-            self.in_flight.push_back(Append { ticket, epoch: self.epoch, proposals, bytes });
-        }
-        too_large
     }
 
-    /// Whether appending may go on; first what is to be repeated moves to the head of the queue.
-    fn resume(&mut self, now: Instant) -> bool {
-        let Some(repeat_at) = self.repeat_at else {
-            return true;
-        };
-        if now < repeat_at || !self.in_flight.is_empty() {
-            return false;
-        }
-        self.repeat_at = None;
-        while let Some(proposal) = self.repeat.pop_back() {
-            self.queue.push_front(proposal);
-        }
-        true
+    fn append(&mut self, last: Option<Lsn>) {
+        let Staged { records, bytes, permits } = std::mem::take(&mut self.staged);
+        let count = records.len() as u64;
+        self.proposals += count;
+        self.appends += 1;
+        self.in_flight_bytes += bytes;
+        let first = last.map(|last| relight_log::Lsn(last.0 + 1 - count));
+        let ticket = self.log.append_at(Epoch(self.epoch.0), first, records);
+        self.in_flight.push_back(Append { ticket, last, bytes, _permits: permits });
     }
 
     /// Waits for the answer to the oldest append; for ever when there is none. Dropping the future loses nothing.
@@ -197,35 +190,22 @@ impl Proposer {
         };
         let append = self.in_flight.pop_front().expect("the oldest append was just answered");
         self.in_flight_bytes -= append.bytes;
-        if result.is_ok() {
-            append.proposals.iter().for_each(|proposal| self.forget_delivery(&proposal.command));
-        }
-        Appended { epoch: append.epoch, proposals: append.proposals, result: result.map(|_| ()) }
+        self.appends_failed += u64::from(result.is_err());
+        Appended { last: append.last, result: result.map(|_| ()) }
     }
 
-    /// The delivery is in the log, or will never be.
-    pub fn forget_delivery(&mut self, command: &Command) {
-        if let Command::Deliver { source, .. } = command
-            && let Some(waiting) = self.deliveries.get_mut(source)
-        {
-            *waiting = waiting.saturating_sub(1);
-        }
+    /// Whether another append may be made.
+    pub fn has_room(&self) -> bool {
+        self.in_flight.len() < APPENDS_IN_FLIGHT_MAX && self.in_flight_bytes < APPEND_BYTES_IN_FLIGHT_MAX
     }
 
-    /// Repeats commands of an append that failed, later.
-    pub fn repeat(&mut self, proposals: impl IntoIterator<Item = Proposal>, now: Instant) {
-        self.repeat.extend(proposals);
-        self.repeat_at = Some(now + APPEND_RETRY_AFTER);
-        self.repeated += 1;
-    }
-
-    /// When `flush` has something to do that no event tells of.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.repeat_at.filter(|_| self.in_flight.is_empty())
+    /// The last epoch that was begun.
+    pub fn epoch(&self) -> LeaderEpoch {
+        self.epoch
     }
 
     pub fn queued(&self) -> usize {
-        self.queue.len() + self.repeat.len()
+        self.queue.len()
     }
 
     pub fn in_flight(&self) -> usize {
@@ -241,14 +221,22 @@ mod tests {
 
     use super::*;
 
-    fn proposer() -> Proposer {
+    /// With its announcement in the log, at LSN 2: the log has an item of its own before it.
+    async fn proposer() -> Proposer {
         let mut proposer = Proposer::new(Arc::new(MemoryLog::new(GroupId(0), NodeId(1))));
-        proposer.open(LeaderEpoch(1));
+        proposer.open(LeaderEpoch(1), Timestamp(1));
+        assert_eq!(proposer.answered().await.result, Ok(()));
         proposer
     }
 
-    fn flush(proposer: &mut Proposer) {
-        assert!(proposer.flush(Timestamp(1), Instant::now()).is_none());
+    /// Stages all that there is room for; answers how many these are.
+    fn stage(proposer: &mut Proposer) -> u64 {
+        let mut staged = 0;
+        while let Some(next) = proposer.next(Timestamp(1)) {
+            assert!(matches!(next, Next::Command(..)));
+            staged += 1;
+        }
+        staged
     }
 
     fn push_delivery(proposer: &mut Proposer, source: u16, bytes: usize) {
@@ -262,62 +250,59 @@ mod tests {
 
     #[tokio::test]
     async fn deliveries_that_wait_are_bounded_per_source() {
-        let mut proposer = proposer();
+        let mut proposer = proposer().await;
         for _ in 0..DELIVERIES_WAITING_MAX + 3 {
             push_delivery(&mut proposer, 1, 0);
         }
         push_delivery(&mut proposer, 2, 0);
         assert_eq!(proposer.queued(), DELIVERIES_WAITING_MAX + 1);
-        flush(&mut proposer);
-        assert_eq!(proposer.answered().await.result, Ok(()));
+        stage(&mut proposer);
         push_delivery(&mut proposer, 1, 0);
         assert_eq!(proposer.queued(), 1);
     }
 
     #[tokio::test]
     async fn an_append_is_bounded_in_bytes_and_so_is_what_is_in_flight() {
-        let mut proposer = proposer();
+        let mut proposer = proposer().await;
+        let mut last = Lsn(2);
         for source in 0..3 {
             push_delivery(&mut proposer, source, 600 << 10);
         }
         (0..100).for_each(|_| proposer.push(Command::AnnounceLeader { epoch: LeaderEpoch(1) }));
-        flush(&mut proposer);
-        assert_eq!((proposer.appends, proposer.proposals), (3, 103));
+        for expected in [1, 1, 101] {
+            assert_eq!(stage(&mut proposer), expected);
+            last = Lsn(last.0 + expected);
+            proposer.ship(last);
+        }
+        for expected in [3, 4, 105] {
+            let Appended { last, result } = proposer.answered().await;
+            assert_eq!((last, result), (Some(Lsn(expected)), Ok(())));
+        }
 
         let large = APPENDS_IN_FLIGHT_MAX as u16 + 2;
         (0..large).for_each(|source| push_delivery(&mut proposer, source, APPEND_BYTES_MAX));
-        flush(&mut proposer);
-        assert_eq!(proposer.in_flight(), APPENDS_IN_FLIGHT_MAX);
-        while 0 < proposer.in_flight() {
-            assert_eq!(proposer.answered().await.result, Ok(()));
-            flush(&mut proposer);
+        while 0 < stage(&mut proposer) {
+            last = last.next();
+            proposer.ship(last);
         }
-        assert_eq!(proposer.queued(), 0);
+        assert_eq!((proposer.in_flight(), proposer.queued()), (APPENDS_IN_FLIGHT_MAX, 2));
+        assert_eq!(proposer.answered().await.result, Ok(()));
+        assert_eq!(stage(&mut proposer), 1);
     }
 
     #[tokio::test]
-    async fn what_is_repeated_goes_first_and_only_when_nothing_is_in_flight() {
-        let mut proposer = proposer();
-        proposer.push(Command::AnnounceLeader { epoch: LeaderEpoch(1) });
-        proposer.push(Command::AnnounceLeader { epoch: LeaderEpoch(2) });
-        flush(&mut proposer);
-        let first = proposer.answered().await;
-        proposer.push(Command::AnnounceLeader { epoch: LeaderEpoch(3) });
-        flush(&mut proposer);
-        let now = Instant::now();
-        proposer.repeat(first.proposals, now);
-        proposer.push(Command::AnnounceLeader { epoch: LeaderEpoch(4) });
-        let later = now + APPEND_RETRY_AFTER;
-        assert!(proposer.flush(Timestamp(1), later).is_none());
-        assert_eq!(proposer.queued(), 3, "the third is in flight");
-        proposer.answered().await;
-        assert_eq!(proposer.next_deadline(), Some(later));
-        assert!(proposer.flush(Timestamp(1), now).is_none());
-        assert_eq!(proposer.queued(), 3, "its time has not come");
-        assert!(proposer.flush(Timestamp(1), later).is_none());
-        let epochs: Vec<_> =
-            proposer.answered().await.proposals.into_iter().map(|proposal| proposal.command).collect();
-        let expected = [1, 2, 4].map(|epoch| Command::AnnounceLeader { epoch: LeaderEpoch(epoch) });
-        assert_eq!(epochs, expected);
+    async fn behind_an_append_that_is_refused_all_are() {
+        let mut proposer = proposer().await;
+        for last in [Lsn(4), Lsn(5)] {
+            // It should have been 3.
+            proposer.push(Command::AnnounceLeader { epoch: LeaderEpoch(1) });
+            stage(&mut proposer);
+            proposer.ship(last);
+        }
+        let refused = Err(AppendError::NotNext { next: relight_log::Lsn(3) });
+        for _ in 0..2 {
+            assert_eq!(proposer.answered().await.result, refused);
+        }
+        assert_eq!(proposer.appends_failed, 2);
     }
 }

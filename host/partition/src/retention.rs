@@ -50,10 +50,15 @@ impl Retention {
         self.bytes += bytes;
     }
 
+    /// Whether a flush is due.
+    pub fn is_due(&self, now: Instant) -> bool {
+        let due = self.policy.flush_bytes <= self.bytes || self.flush_at <= now;
+        due && !self.flushing && self.records != 0
+    }
+
     /// Whether a flush is due; then it counts as begun.
     pub fn begin_flush(&mut self, now: Instant) -> bool {
-        let due = self.policy.flush_bytes <= self.bytes || self.flush_at <= now;
-        if self.flushing || !due || self.records == 0 {
+        if !self.is_due(now) {
             return false;
         }
         self.flushing = true;

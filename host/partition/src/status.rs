@@ -49,8 +49,8 @@ pub struct Stats {
     /// Records handed to the log.
     pub proposals: u64,
     pub appends: u64,
-    /// Appends that the log refused or could not answer, and that were repeated.
-    pub appends_repeated: u64,
+    /// Appends that the log refused or could not answer; after each the leader began anew.
+    pub appends_failed: u64,
     pub attempts_started: u64,
     pub effects_started: u64,
     pub timers_fired: u64,

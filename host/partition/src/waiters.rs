@@ -19,6 +19,15 @@ pub struct Waiters {
     /// Accepted invocations whose row was gone already: either their result follows in the same batch, or they were
     /// purged long ago.
     unsettled: Vec<InvocationId>,
+    /// Answers that are not sent: what they say may still vanish.
+    given: Vec<Given>,
+}
+
+/// An answer on its way to a door.
+pub enum Given {
+    Command(Reply<Answer>, Answer),
+    Call(Reply<Called>, Called),
+    Attach(Reply<Option<Finished>>, Option<Finished>),
 }
 
 /// The permit is given back when the waiter is dropped.
@@ -46,11 +55,16 @@ impl Waiters {
     ) -> Result<(), TablesError> {
         let waiter = ResultWaiter::Attach { reply, _permit: permit };
         match stage(tables, id)? {
-            Stage::Unknown => waiter.unknown(id),
-            Stage::Finished(finished) => waiter.finished(id, finished),
+            Stage::Unknown => self.given.push(waiter.unknown(id)),
+            Stage::Finished(finished) => self.given.push(waiter.finished(id, finished)),
             Stage::Unfinished => self.results.entry(id).or_default().push(waiter),
         }
         Ok(())
+    }
+
+    /// The answers since the last look. Whoever takes them sends them once they are true for good.
+    pub fn take_given(&mut self) -> Vec<Given> {
+        std::mem::take(&mut self.given)
     }
 
     /// `apply` has answered. A call goes on to wait for the result.
@@ -62,17 +76,19 @@ impl Waiters {
     ) -> Result<(), TablesError> {
         for waiter in self.requests.remove(&request).unwrap_or_default() {
             match (waiter, answer) {
-                (RequestWaiter::Command { reply, .. }, answer) => give(reply, Ok(answer.clone())),
+                (RequestWaiter::Command { reply, .. }, answer) => {
+                    self.given.push(Given::Command(reply, answer.clone()));
+                }
                 (
                     RequestWaiter::Call { reply, known: Known::Refused, .. },
                     Answer::Accepted { id, previously: true, .. },
-                ) => give(reply, Ok(Called::Known(*id))),
+                ) => self.given.push(Given::Call(reply, Called::Known(*id))),
                 (RequestWaiter::Call { reply, permit, .. }, Answer::Accepted { id, previously, .. }) => {
                     let waiter = ResultWaiter::Call { reply, previously: *previously, _permit: permit };
                     self.accepted(tables, *id, waiter)?;
                 }
                 (RequestWaiter::Call { reply, .. }, Answer::Refused(refusal)) => {
-                    give(reply, Ok(Called::Refused(refusal.clone())));
+                    self.given.push(Given::Call(reply, Called::Refused(refusal.clone())));
                 }
                 (RequestWaiter::Call { reply, .. }, other) => {
                     let reason = format!("the request id was used for another command, which got {other:?}");
@@ -91,7 +107,7 @@ impl Waiters {
     ) -> Result<(), TablesError> {
         match stage(tables, id)? {
             Stage::Finished(finished) => {
-                waiter.finished(id, finished);
+                self.given.push(waiter.finished(id, finished));
                 return Ok(());
             }
             Stage::Unfinished => {}
@@ -103,7 +119,7 @@ impl Waiters {
 
     pub fn completed(&mut self, id: InvocationId, finished: &Finished) {
         for waiter in self.results.remove(&id).unwrap_or_default() {
-            waiter.finished(id, finished.clone());
+            self.given.push(waiter.finished(id, finished.clone()));
         }
     }
 
@@ -111,7 +127,7 @@ impl Waiters {
     pub fn settle(&mut self) {
         for id in std::mem::take(&mut self.unsettled) {
             for waiter in self.results.remove(&id).unwrap_or_default() {
-                waiter.unknown(id);
+                self.given.push(waiter.unknown(id));
             }
         }
     }
@@ -157,6 +173,7 @@ impl Waiters {
             }
         }
         self.unsettled.clear();
+        self.given.drain(..).for_each(|given| given.fail(sent.clone()));
     }
 
     pub fn len(&self) -> usize {
@@ -204,19 +221,37 @@ impl ResultWaiter {
         }
     }
 
-    fn finished(self, id: InvocationId, Finished { outcome, expires_at }: Finished) {
+    fn finished(self, id: InvocationId, Finished { outcome, expires_at }: Finished) -> Given {
         match self {
             Self::Call { reply, previously, .. } => {
-                give(reply, Ok(Called::Finished { id, previously, outcome, expires_at }));
+                Given::Call(reply, Called::Finished { id, previously, outcome, expires_at })
             }
-            Self::Attach { reply, .. } => give(reply, Ok(Some(Finished { outcome, expires_at }))),
+            Self::Attach { reply, .. } => Given::Attach(reply, Some(Finished { outcome, expires_at })),
         }
     }
 
-    fn unknown(self, id: InvocationId) {
+    fn unknown(self, id: InvocationId) -> Given {
         match self {
-            Self::Call { reply, .. } => give(reply, Ok(Called::Refused(Refusal::UnknownInvocation(id)))),
-            Self::Attach { reply, .. } => give(reply, Ok(None)),
+            Self::Call { reply, .. } => Given::Call(reply, Called::Refused(Refusal::UnknownInvocation(id))),
+            Self::Attach { reply, .. } => Given::Attach(reply, None),
+        }
+    }
+}
+
+impl Given {
+    pub fn send(self) {
+        match self {
+            Self::Command(reply, answer) => give(reply, Ok(answer)),
+            Self::Call(reply, called) => give(reply, Ok(called)),
+            Self::Attach(reply, finished) => give(reply, Ok(finished)),
+        }
+    }
+
+    pub fn fail(self, error: DoorError) {
+        match self {
+            Self::Command(reply, _) => give(reply, Err(error)),
+            Self::Call(reply, _) => give(reply, Err(error)),
+            Self::Attach(reply, _) => give(reply, Err(error)),
         }
     }
 }

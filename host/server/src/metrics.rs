@@ -147,8 +147,8 @@ const PROCESSORS: [Shown; 23] = [
         s.proposals as f64
     }),
     (Kind::Counter, "relight_partition_appends_total", "Appends to the log.", |s| s.appends as f64),
-    (Kind::Counter, "relight_partition_appends_repeated_total", "Appends that were repeated.", |s| {
-        s.appends_repeated as f64
+    (Kind::Counter, "relight_partition_appends_failed_total", "Appends that the log did not take.", |s| {
+        s.appends_failed as f64
     }),
     (Kind::Counter, "relight_partition_attempts_total", "Attempts of handlers started.", |s| {
         s.attempts_started as f64

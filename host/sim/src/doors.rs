@@ -242,7 +242,8 @@ impl World {
             }
             _ => None,
         });
-        let Some((id, index)) = open else { return Ok(()) };
+        // Nobody outside knows of one before it is durable.
+        let Some((id, index)) = open.filter(|_| part.reach().provisional().is_none()) else { return Ok(()) };
         let Some(row) = part.tables.invocation(id)? else { return Ok(()) };
         let awakeable = AwakeableId { invocation: id, incarnation: row.incarnation, index };
         let to = part.partition.id;

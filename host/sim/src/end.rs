@@ -116,9 +116,8 @@ impl World {
         for (to, packet) in std::mem::take(&mut self.network) {
             self.arrive(to, packet);
         }
-        let clock = self.clock;
         for p in 0..usize::from(PARTITIONS) {
-            self.part(p).append(clock, usize::MAX);
+            self.append(p, usize::MAX, false)?;
         }
         self.pass(false)?;
         for p in 0..usize::from(PARTITIONS) {

@@ -11,7 +11,9 @@ use relight_core::placement::callee_id;
 use relight_core::replay::{Replay, Waited};
 use relight_core::retry::RetryPolicy;
 use relight_core::runner::{AttemptEvent, AttemptStart, Slot};
-use relight_core::{EntryIndex, FencingToken, Incarnation, InvocationId, Outcome, Target, Timestamp, Value};
+use relight_core::{
+    EntryIndex, FencingToken, Incarnation, InvocationId, Lsn, Outcome, Target, Timestamp, Value,
+};
 
 use crate::oracle::Violation;
 use crate::program::{GATE, Input, PLAIN, ProgramId, Programs, Step, WILD};
@@ -34,6 +36,10 @@ pub struct Instance {
     pub dropped: bool,
     /// Given back when the instance is dropped.
     pub slot: Option<Slot>,
+    /// The last record that anything here comes from and that was not durable when it was heard of.
+    pub seen: Lsn,
+    /// A planted bug: works before what it follows from is durable.
+    pub hasty: bool,
     pub(crate) run_end: Option<RunEnd>,
     pub(crate) target: Target,
     pub(crate) state: BTreeMap<String, Bytes>,
@@ -87,7 +93,11 @@ pub struct Surroundings<'a> {
 }
 
 impl Instance {
-    pub fn new(mut start: AttemptStart, slot: Slot) -> Result<Self, Violation> {
+    pub fn new(mut start: AttemptStart, slot: Slot, hasty: bool) -> Result<Self, Violation> {
+        let seen = start.provisional.unwrap_or(Lsn::ZERO);
+        if hasty {
+            start.provisional = None;
+        }
         let replay = start.replay();
         let AttemptStart { id, incarnation, token, target, state, .. } = start;
         let replay = replay.map_err(|error| Violation(format!("journal of {id}: {error}")))?;
@@ -106,6 +116,8 @@ impl Instance {
             worked: None,
             dropped: false,
             slot: Some(slot),
+            seen,
+            hasty,
             run_end: None,
             target,
             state: values,
@@ -126,13 +138,21 @@ impl Instance {
         for _ in 0..count {
             let Some(event) = self.events.pop_front() else { break };
             match event {
-                AttemptEvent::Accepted { operations } => {
+                AttemptEvent::Accepted { operations, provisional } => {
+                    self.provisional(provisional);
                     self.replay.accepted(operations);
                     if self.progress == Progress::Accepting {
                         self.progress = Progress::Running;
                     }
                 }
-                AttemptEvent::Notification { position, notification } => {
+                AttemptEvent::Durable { upto } => {
+                    self.replay.durable(upto);
+                    if self.progress == Progress::Accepting {
+                        self.progress = Progress::Running;
+                    }
+                }
+                AttemptEvent::Notification { position, notification, provisional } => {
+                    self.provisional(provisional);
                     let taken = self.replay.notify(position, notification);
                     taken.map_err(|error| Violation(format!("{} is notified wrongly: {error}", self.id)))?;
                     if let Progress::Blocked(_) = self.progress {
@@ -142,6 +162,14 @@ impl Instance {
             }
         }
         Ok(())
+    }
+
+    fn provisional(&mut self, lsn: Option<Lsn>) {
+        let Some(lsn) = lsn else { return };
+        self.seen = self.seen.max(lsn);
+        if !self.hasty {
+            self.replay.provisional(lsn);
+        }
     }
 
     /// Runs at most `steps` steps, until it waits or has returned.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use relight_core::command::Command;
 use relight_core::machine::Partition;
@@ -12,13 +13,17 @@ use relight_core::tables::{Key, Prefix, ReadTables, Row, TablesError};
 use relight_core::{
     EntryIndex, FencingToken, Incarnation, InvocationId, LeaderEpoch, Lsn, PartitionId, Target,
 };
-use relight_partition::{Delivery, Leader, LeaderTables, Stats, Transport};
+use relight_partition::{Delivery, Leader, LeaderTables, Reach, Stats, Transport};
+use tokio::time::Instant;
 
 use crate::guest::Instance;
 use crate::oracle::Violation;
 use crate::planted::Planted;
 use crate::program::{FLOW, WILD};
 use crate::tables::SimTables;
+
+/// Real time, of which a run takes less.
+const FOR_EVER: Duration = Duration::from_secs(3600);
 
 /// An attempt of an effect that has reached the outside.
 #[derive(Clone, Copy, Debug)]
@@ -54,20 +59,22 @@ impl Leading {
     ) -> Result<Self, Violation> {
         let host: Arc<dyn Host> = Arc::new(SimHost(partition.id));
         let leader = Leader::begin(partition, epoch, &Shown { tables, planted }, host)?;
-        Ok(Self { leader, runner: SimRunner::new(capacity) })
+        let hasty = planted == Some(Planted::WorkAhead);
+        Ok(Self { leader, runner: SimRunner::new(capacity, hasty) })
     }
 
     /// Starts what is ready and has a slot; answers what was started.
     pub fn start_ready(
         &mut self,
         tables: &SimTables,
+        reach: Reach,
     ) -> Result<(Vec<InvocationId>, Vec<EffectRun>), Violation> {
         for (work, is_free) in [Work::Attempt, Work::Effect].into_iter().zip(&self.runner.0.slots.freed) {
             if is_free.swap(false, Ordering::Relaxed) {
                 self.leader.capacity(work);
             }
         }
-        self.leader.start_ready(tables, &self.runner)?;
+        self.leader.start_ready(tables, &self.runner, reach, Instant::now() + FOR_EVER)?;
         let mut running = self.runner.running();
         if let Some(violation) = running.violation.take() {
             return Err(violation);
@@ -96,6 +103,8 @@ pub struct SimRunner(Arc<Shared>);
 struct Shared {
     running: Mutex<Running>,
     slots: Arc<Slots>,
+    /// A planted bug of its instances.
+    hasty: bool,
 }
 
 #[derive(Debug, Default)]
@@ -140,10 +149,10 @@ impl Running {
 }
 
 impl SimRunner {
-    fn new(capacity: Capacity) -> Self {
+    fn new(capacity: Capacity, hasty: bool) -> Self {
         let free = [capacity.attempts, capacity.effects].map(AtomicUsize::new);
         let slots = Slots { free, refused: Default::default(), freed: Default::default() };
-        Self(Arc::new(Shared { running: Mutex::default(), slots: Arc::new(slots) }))
+        Self(Arc::new(Shared { running: Mutex::default(), slots: Arc::new(slots), hasty }))
     }
 
     pub fn running(&self) -> MutexGuard<'_, Running> {
@@ -164,7 +173,7 @@ impl Runner for SimRunner {
 
     fn start_attempt(&self, slot: Slot, start: AttemptStart, _host: Arc<dyn Host>) -> Box<dyn Attempt> {
         let (id, attempt) = (start.id, start.token.attempt);
-        let instance = Instance::new(start, slot);
+        let instance = Instance::new(start, slot, self.0.hasty);
         let mut running = self.running();
         match instance {
             Ok(instance) => {

@@ -51,19 +51,32 @@ struct Applied {
     actions: u64,
 }
 
+/// What is known of a record that was applied, for when it is durable: until then it may never have been.
+#[derive(Debug)]
+pub struct Fact {
+    lsn: Lsn,
+    applied: Applied,
+    /// Effects whose result it records.
+    recorded: Vec<EffectId>,
+    /// From whom something was delivered, and how far.
+    delivered: Option<(PartitionId, u64)>,
+}
+
 impl Oracle {
     pub fn new(partitions: u16) -> Self {
         Self { records: (0..partitions).map(|_| BTreeMap::new()).collect(), ..Self::default() }
     }
 
-    /// What must hold before a record is applied: the log never changes, reads are serial, an effect is recorded once.
+    /// What must hold before a record is applied: the log never changes, reads are serial. Answers the effects whose result
+    /// it records.
     pub fn before(
         &mut self,
         partition: PartitionId,
         record: &Record,
         payload: &Bytes,
         tables: &SimTables,
-    ) -> Result<(), Violation> {
+    ) -> Result<Vec<EffectId>, Violation> {
+        let mut recorded = Vec::new();
         self.retention.before(record, tables)?;
         if let Some(known) = self.records[usize::from(partition.0)].get(&record.lsn)
             && known.payload != payload
@@ -73,14 +86,14 @@ impl Oracle {
         match &record.command {
             Command::Append { id, token, first, entries, .. } => {
                 let meta = tables.meta()?.unwrap_or_default();
-                let Some(invocation) = tables.invocation(*id)? else { return Ok(()) };
+                let Some(invocation) = tables.invocation(*id)? else { return Ok(recorded) };
                 let accepted = token.epoch == meta.epoch && invocation.attempt() == Some(token.attempt);
                 let known = invocation.journal.operations.checked_sub(first.0);
                 if let (true, Some(known)) = (accepted, known) {
                     let new = (first.0..).zip(entries).skip(known as usize);
                     let runs = new.filter(|(_, entry)| matches!(entry.operation, Operation::Run { .. }));
                     let run = |(index, _)| (*id, invocation.incarnation, EntryIndex(index));
-                    self.recorded.extend(runs.map(run));
+                    recorded.extend(runs.map(run));
                 }
                 if let (true, Some(known), Some(object)) = (accepted, known, invocation.target.object())
                     && invocation.locks()
@@ -97,12 +110,12 @@ impl Oracle {
                         && effect.retry_at.is_none()
                 });
                 if accepted && token.epoch == meta.epoch {
-                    self.recorded.insert((*id, *incarnation, *index));
+                    recorded.push((*id, *incarnation, *index));
                 }
             }
             _ => {}
         }
-        Ok(())
+        Ok(recorded)
     }
 
     /// Whether a record comes from an attempt that is over, or brings nothing that was not delivered before.
@@ -137,8 +150,7 @@ impl Oracle {
         }
     }
 
-    /// What must hold after it: the same record does the same again, what is delivered is never forgotten, no timer is
-    /// early.
+    /// What must hold after it: the same record does the same again, no timer is early. `recorded`: as `before` answered.
     pub fn after(
         &mut self,
         partition: PartitionId,
@@ -146,16 +158,17 @@ impl Oracle {
         payload: Bytes,
         tables: &SimTables,
         actions: &[Action],
-    ) -> Result<(), Violation> {
+        recorded: Vec<EffectId>,
+    ) -> Result<Fact, Violation> {
         self.retention.after(record, tables)?;
         let mut hasher = DefaultHasher::new();
         for action in actions {
             format!("{action:?}").hash(&mut hasher);
         }
-        let hash = hasher.finish();
-        let records = &mut self.records[usize::from(partition.0)];
+        let applied = Applied { payload, actions: hasher.finish() };
+        let records = &self.records[usize::from(partition.0)];
         match records.get(&record.lsn) {
-            Some(known) if known.actions != hash => {
+            Some(known) if known.actions != applied.actions => {
                 let text =
                     format!("record {} of partition {partition} did something else this time", record.lsn);
                 return Err(Violation(format!("{text}: {actions:?}")));
@@ -166,38 +179,44 @@ impl Oracle {
                 if record.lsn <= expected {
                     return Err(Violation(format!("record {} came after {expected}", record.lsn)));
                 }
-                records.insert(record.lsn, Applied { payload, actions: hash });
-                self.first_time(partition, record, tables)?;
+                not_early(record, tables)?;
             }
         }
-        Ok(())
+        let delivered = match &record.command {
+            Command::Deliver { source, .. } => Some((*source, tables.dedup(*source)?.unwrap_or(0))),
+            _ => None,
+        };
+        Ok(Fact { lsn: record.lsn, applied, recorded, delivered })
     }
 
-    fn first_time(
-        &mut self,
-        partition: PartitionId,
-        record: &Record,
-        tables: &SimTables,
-    ) -> Result<(), Violation> {
-        if let Command::Deliver { source, .. } = &record.command {
-            let now = tables.dedup(*source)?.unwrap_or(0);
-            let before = self.dedup.insert((partition, *source), now).unwrap_or(0);
+    /// A record that was applied is durable: what is delivered is never forgotten.
+    pub fn durable(&mut self, partition: PartitionId, fact: Fact) -> Result<(), Violation> {
+        let Fact { lsn, applied, recorded, delivered } = fact;
+        self.recorded.extend(recorded);
+        let records = &mut self.records[usize::from(partition.0)];
+        if records.contains_key(&lsn) {
+            return Ok(());
+        }
+        records.insert(lsn, applied);
+        if let Some((source, now)) = delivered {
+            let before = self.dedup.insert((partition, source), now).unwrap_or(0);
             if now < before {
                 return Err(Violation(format!(
                     "{partition} forgot deliveries {now} to {before} of {source}"
                 )));
             }
         }
-        if let Command::TimerFired { timer } = &record.command
-            && let TimerKind::Sleep(index) = timer.kind
-            && record.time < timer.due
-            && !tables.has(&Key::Timer(timer.clone()))
-            && tables.open(timer.id, index)?.is_none()
-            && tables.meta()?.is_some_and(|meta| meta.time < timer.due)
-        {
-            return Err(Violation(format!("{timer:?} fired early, at {:?}", record.time)));
-        }
         Ok(())
+    }
+
+    /// What the log has at `lsn` is what was applied there before it was durable.
+    pub fn is_as_applied(&self, partition: PartitionId, lsn: Lsn, payload: &Bytes) -> Result<(), Violation> {
+        match self.records[usize::from(partition.0)].get(&lsn) {
+            Some(known) if known.payload == payload => Ok(()),
+            _ => {
+                Err(Violation(format!("{partition} applied something else at {lsn} than its log has there")))
+            }
+        }
     }
 
     /// An effect is about to reach the outside.
@@ -233,6 +252,19 @@ impl Oracle {
         let extra = tables.rows().keys().find(|key| !rebuilt.has(key));
         Err(Violation(format!("tables of {} differ from the log: {differs:?}, {extra:?}", partition.id)))
     }
+}
+
+fn not_early(record: &Record, tables: &SimTables) -> Result<(), Violation> {
+    if let Command::TimerFired { timer } = &record.command
+        && let TimerKind::Sleep(index) = timer.kind
+        && record.time < timer.due
+        && !tables.has(&Key::Timer(timer.clone()))
+        && tables.open(timer.id, index)?.is_none()
+        && tables.meta()?.is_some_and(|meta| meta.time < timer.due)
+    {
+        return Err(Violation(format!("{timer:?} fired early, at {:?}", record.time)));
+    }
+    Ok(())
 }
 
 /// An exclusive handler reads what the one before it wrote: nobody else writes while it holds the lock.

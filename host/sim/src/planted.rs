@@ -67,10 +67,16 @@ pub enum Planted {
     ResumeWithoutEffects,
     /// The promises of a purged workflow are there in its next life.
     KeepPromises,
+    /// What leaves a partition does not wait until its record is durable.
+    LeaveAhead,
+    /// Nor does an inline run.
+    WorkAhead,
+    /// Nor does what is written to the tables' files.
+    FlushAhead,
 }
 
 impl Planted {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::SkipDedup,
         Self::ActOnTicket,
         Self::ReuseEpoch,
@@ -95,6 +101,9 @@ impl Planted {
         Self::LoseWaiter,
         Self::ResumeWithoutEffects,
         Self::KeepPromises,
+        Self::LeaveAhead,
+        Self::WorkAhead,
+        Self::FlushAhead,
     ];
 
     /// Changes what `apply` is about to see.

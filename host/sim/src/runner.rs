@@ -3,7 +3,7 @@
 use relight_core::command::{AttemptError, AttemptErrorKind, Command, EffectError};
 use relight_core::journal::Operation;
 use relight_core::tables::{Key, ReadTablesExt as _};
-use relight_core::{EntryIndex, Incarnation, InvocationId, Timestamp};
+use relight_core::{EntryIndex, Incarnation, InvocationId, Lsn, Timestamp};
 
 use crate::guest::{Instance, Progress, RESULT, Surroundings};
 use crate::leader::EffectRun;
@@ -27,8 +27,10 @@ impl World {
 
     /// Starts what is ready.
     pub fn start_ready(&mut self, p: usize) -> Result<(), Violation> {
-        let Part { role: Role::Leader(leading), tables, .. } = self.part(p) else { return Ok(()) };
-        let (started, executed) = leading.start_ready(tables)?;
+        let part = self.part(p);
+        let reach = part.reach();
+        let Part { role: Role::Leader(leading), tables, .. } = part else { return Ok(()) };
+        let (started, executed) = leading.start_ready(tables, reach)?;
         self.stats.attempts += started.len() as u64;
         for id in started {
             self.trace.line(format_args!("{p} starts {id}"));
@@ -55,6 +57,9 @@ impl World {
         if !self.part(p).tables.has(&Key::Effect(run.id, run.index)) {
             return Err(Violation(format!("{run:?} runs before its operation is accepted")));
         }
+        if self.part(p).durable < run.token.attempt {
+            return Err(Violation(format!("{run:?} runs before its operation is durable")));
+        }
         self.oracle.executes((run.id, run.incarnation, run.index))
     }
 
@@ -73,7 +78,7 @@ impl World {
         let worked = worked(instance);
         drop(running);
         part.queue.extend(commands);
-        worked.map_or(Ok(()), |run| self.work(run))
+        worked.map_or(Ok(()), |run| self.work(p, run))
     }
 
     /// Runs everything that can run, to the end of what it can do.
@@ -90,14 +95,21 @@ impl World {
             }
         }
         part.queue.extend(commands);
-        all_worked.into_iter().try_for_each(|run| self.work(run))
+        all_worked.into_iter().try_for_each(|run| self.work(p, run))
     }
 
-    /// An inline run has reached the outside: everything before it MUST be accepted, and its result not recorded.
-    fn work(&mut self, run: (InvocationId, Incarnation, EntryIndex)) -> Result<(), Violation> {
+    /// An inline run has reached the outside: everything that it follows from MUST be durable, and its result not recorded.
+    fn work(&mut self, p: usize, run: Work) -> Result<(), Violation> {
+        let Work { id, incarnation, index, seen } = run;
         self.stats.runs += 1;
-        self.trace.line(format_args!("run {} of {} is carried out", run.2, run.0));
-        self.oracle.executes(run)
+        self.trace.line(format_args!("run {index} of {id} is carried out"));
+        let durable = self.part(p).durable;
+        if durable < seen {
+            return Err(Violation(format!(
+                "run {index} of {id} follows from {seen}, and durable is {durable}"
+            )));
+        }
+        self.oracle.executes((id, incarnation, index))
     }
 
     /// A random attempt ends without a result: a trap, or the host drops it. What it made may or may not be proposed.
@@ -215,8 +227,17 @@ fn run_slice(
 }
 
 /// The inline run whose work the instance has just done.
-fn worked(instance: &mut Instance) -> Option<(InvocationId, Incarnation, EntryIndex)> {
-    instance.worked.take().map(|index| (instance.id, instance.incarnation, index))
+fn worked(instance: &mut Instance) -> Option<Work> {
+    let Instance { id, incarnation, seen, .. } = *instance;
+    instance.worked.take().map(|index| Work { id, incarnation, index, seen })
+}
+
+/// An inline run that was carried out, and the last record that it follows from.
+struct Work {
+    id: InvocationId,
+    incarnation: Incarnation,
+    index: EntryIndex,
+    seen: Lsn,
 }
 
 fn effect_ended(run: EffectRun, fails: bool) -> Command {

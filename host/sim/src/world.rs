@@ -8,7 +8,7 @@ use relight_core::command::Command;
 use relight_core::machine::Partition;
 use relight_core::placement::Partitioning;
 use relight_core::tables::Key;
-use relight_core::{InvocationId, LeaderEpoch, PartitionId};
+use relight_core::{InvocationId, LeaderEpoch, Lsn, PartitionId};
 use relight_log::raft::Driver;
 use relight_partition::Delivery;
 
@@ -19,7 +19,7 @@ use crate::faults::Likelihood;
 use crate::guest::Instance;
 use crate::leader::{EffectRun, Leading, SimTransport};
 use crate::oracle::{Oracle, Violation};
-use crate::part::{Flushed, Part, Role};
+use crate::part::{Applied, Flushed, Part, Role};
 use crate::planted::Planted;
 use crate::program::Programs;
 use crate::rng::Rng;
@@ -122,9 +122,8 @@ impl World {
                     self.lose_append(p);
                 }
                 let count = 1 + self.rng.index(12);
-                let clock = self.clock;
-                self.part(p).append(clock, count);
-                self.appended(p)
+                self.append(p, count, true)?;
+                if self.node.is_some() { self.appended(p) } else { Ok(()) }
             }
             55..62 => self.start_ready(p),
             62..85 => self.run_attempt(p),
@@ -193,9 +192,22 @@ impl World {
     pub fn apply(&mut self, p: usize, faults: bool) -> Result<(), Violation> {
         let count = 1 + self.rng.index(8);
         let node = self.node.as_mut().expect("the node is up");
-        let (applied, actions) = node.parts[p].apply(self.clock, count, &mut self.oracle)?;
-        self.stats.records += applied;
-        if applied == 0 {
+        let applied = node.parts[p].apply(self.clock, count, &mut self.oracle)?;
+        self.let_out(p)?;
+        self.follow_up(p, applied, faults)
+    }
+
+    /// Appends commands, which a leader applies first; what of it stays inside is carried out.
+    pub fn append(&mut self, p: usize, count: usize, faults: bool) -> Result<(), Violation> {
+        let node = self.node.as_mut().expect("the node is up");
+        let applied = node.parts[p].append(self.clock, count, &mut self.oracle)?;
+        self.follow_up(p, applied, faults)
+    }
+
+    fn follow_up(&mut self, p: usize, applied: Applied, faults: bool) -> Result<(), Violation> {
+        let Applied { records, actions } = applied;
+        self.stats.records += records;
+        if records == 0 {
             return Ok(());
         }
         self.trace.line(format_args!(
@@ -207,25 +219,43 @@ impl World {
             self.crash();
             return Ok(());
         }
-        self.carry_out(p, actions)
+        for action in actions {
+            let reach = self.part(p).reach();
+            let held = action.leaves() && reach.provisional().is_some();
+            if held && self.planted != Some(Planted::LeaveAhead) {
+                self.part(p).hold(action);
+            } else {
+                let provisional = reach.provisional().filter(|_| !action.leaves());
+                self.carry_out(p, action, provisional)?;
+            }
+        }
+        self.network.extend(self.transport.take());
+        self.drop_attempts(p);
+        Ok(())
     }
 
-    fn carry_out(&mut self, p: usize, actions: Vec<Action>) -> Result<(), Violation> {
-        for action in actions {
-            match action {
-                Action::LeaderAnnounced { epoch } => self.announced(p, epoch)?,
-                Action::Answer { request, answer } => self.client.answered(request, &answer)?,
-                Action::Completed { .. } | Action::SchemaChanged => {}
-                Action::Notify { .. }
-                    if self.planted == Some(Planted::LoseNotification) && self.rng.per_mille(100) => {}
-                action => {
-                    self.stats.ends += u64::from(matches!(action, Action::EndAttempt { .. }));
-                    let part = &mut self.node.as_mut().expect("the node is up").parts[p];
-                    if let Role::Leader(leading) = &mut part.role {
-                        leading.leader.act(&part.partition, action, &self.transport);
-                    }
+    fn carry_out(&mut self, p: usize, action: Action, provisional: Option<Lsn>) -> Result<(), Violation> {
+        match action {
+            Action::LeaderAnnounced { epoch } => self.announced(p, epoch)?,
+            Action::Answer { request, answer } => self.client.answered(request, &answer)?,
+            Action::Completed { .. } | Action::SchemaChanged => {}
+            Action::Notify { .. }
+                if self.planted == Some(Planted::LoseNotification) && self.rng.per_mille(100) => {}
+            action => {
+                self.stats.ends += u64::from(matches!(action, Action::EndAttempt { .. }));
+                let part = &mut self.node.as_mut().expect("the node is up").parts[p];
+                if let Role::Leader(leading) = &mut part.role {
+                    leading.leader.act(&part.partition, action, &self.transport, provisional);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Carries out what has waited for its record to be durable.
+    fn let_out(&mut self, p: usize) -> Result<(), Violation> {
+        while let Some(action) = self.part(p).let_out() {
+            self.carry_out(p, action, None)?;
         }
         self.network.extend(self.transport.take());
         self.drop_attempts(p);
@@ -251,12 +281,13 @@ impl World {
 
     /// Looks at the answers of the log.
     pub fn appended(&mut self, p: usize) -> Result<(), Violation> {
-        while let Some(commands) = self.part(p).appended()? {
+        loop {
+            let node = self.node.as_mut().expect("the node is up");
+            let Some(commands) = node.parts[p].appended(&mut self.oracle)? else { return self.let_out(p) };
             if self.planted == Some(Planted::ActOnTicket) {
                 commands.iter().try_for_each(|command| self.act_on_ticket(p, command))?;
             }
         }
-        Ok(())
     }
 
     /// Fires timers that are due, ships the outbox and truncates it.
@@ -313,8 +344,9 @@ impl World {
 
     pub fn flush(&mut self, p: usize) -> Result<(), Violation> {
         let keep = self.rng.below(30);
-        let flushed = self.part(p).flush();
-        let upto = flushed.applied.0.saturating_sub(keep);
+        let Some(flushed) = self.part(p).flush() else { return Ok(()) };
+        // What a leader has not compared with what it applied stays.
+        let upto = flushed.applied.0.saturating_sub(keep).min(self.part(p).compared().0);
         self.flushed[p] = flushed;
         if 0 < upto {
             let log = &self.node.as_ref().expect("the node is up").parts[p].log;

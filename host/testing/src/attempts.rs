@@ -97,6 +97,7 @@ impl World {
                 .ok_or_else(|| WorldError::Broken(format!("{id} runs and has never started")))?,
             restarted: row.restarted,
             journal,
+            provisional: None,
             inactivity_timeout: Some(DurationMs::ZERO),
             abort_timeout: row.policies.abort_timeout,
         };

@@ -283,13 +283,14 @@ impl World {
             }
             Action::Notify { id, position, notification } => {
                 if let Some(instance) = self.running.get(&id).filter(|it| it.loaded <= position) {
-                    instance.handle.event(AttemptEvent::Notification { position, notification });
+                    let event = AttemptEvent::Notification { position, notification, provisional: None };
+                    instance.handle.event(event);
                 }
                 self.wake(id)?;
             }
             Action::Accepted { id, attempt, operations } => {
                 if let Some(instance) = self.running.get(&id).filter(|it| it.attempt == attempt) {
-                    instance.handle.event(AttemptEvent::Accepted { operations });
+                    instance.handle.event(AttemptEvent::Accepted { operations, provisional: None });
                 }
             }
             // Unless it has made room for a later one already.

@@ -34,6 +34,8 @@ const MESSAGE_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Proposal {
     pub(super) epoch: Epoch,
+    /// The position that the first record must get, if that matters.
+    pub(super) first: Option<Lsn>,
     pub(super) records: Vec<Bytes>,
     pub(super) promise: Promise,
     pub(super) permit: Permit,
@@ -144,12 +146,16 @@ impl Group {
     }
 
     pub(super) fn propose(&mut self, proposal: Proposal) -> Result<(), FatalError> {
-        let Proposal { epoch, records, promise, permit } = proposal;
+        let Proposal { epoch, first: expected, records, promise, permit } = proposal;
         if self.leadership().leading() != Some(epoch) {
             promise.answer(Err(self.not_leader()));
             return Ok(());
         }
         let first = Lsn(self.node.raft.raft_log.last_index() + 1);
+        if expected.is_some_and(|expected| expected != first) {
+            promise.answer(Err(AppendError::NotNext { next: first }));
+            return Ok(());
+        }
         let entry = |payload| Entry {
             data: payload,
             context: Bytes::from_static(RECORD_CONTEXT),

@@ -49,7 +49,7 @@ impl Log for GroupLog {
         self.group
     }
 
-    fn append(&self, epoch: Epoch, records: Vec<Bytes>) -> Ticket {
+    fn append_at(&self, epoch: Epoch, first: Option<Lsn>, records: Vec<Bytes>) -> Ticket {
         let bytes = match append_bytes(&records) {
             Ok(bytes) => bytes,
             Err(error) => return Ticket::answered(Err(error)),
@@ -58,7 +58,7 @@ impl Log for GroupLog {
             return Ticket::answered(Err(AppendError::Overloaded));
         };
         let (promise, ticket) = ticket::pair();
-        let proposal = Proposal { epoch, records, promise, permit };
+        let proposal = Proposal { epoch, first, records, promise, permit };
         match self.events.send(Event::Append { group: self.group, proposal }) {
             Ok(()) => ticket,
             Err(_) => Ticket::answered(Err(AppendError::Shutdown)),

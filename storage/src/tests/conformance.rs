@@ -267,3 +267,39 @@ fn flushers_and_snapshots_may_cross_threads() {
     fn check_send<T: Send + 'static>() {}
     check_send::<PartitionTables>();
 }
+
+/// Two batches, of which the second is committed ahead of the log.
+fn one_ahead(dir: &TempDir) -> (PartitionTables, Key, Row, Row) {
+    let mut tables = store(dir).partition(PartitionId(0)).expect("open");
+    let key = Key::Dedup(PartitionId(3));
+    let (old, new) = (Row::Dedup(1), Row::Dedup(2));
+    tables.put(key.clone(), old.clone());
+    tables.commit(Lsn(1)).expect("commit");
+    tables.settle().expect("the log has it");
+    tables.put(key.clone(), new.clone());
+    tables.commit_ahead(Lsn(2));
+    (tables, key, old, new)
+}
+
+#[test]
+fn what_the_log_loses_is_forgotten() {
+    let dir = TempDir::new().expect("temporary folder");
+    let (mut tables, key, old, new) = one_ahead(&dir);
+    assert_eq!(tables.get(&key).expect("read"), Some(new.clone()));
+    tables.forget_unsettled().expect("read");
+    assert_eq!((tables.applied(), tables.get(&key).expect("read")), (Lsn(1), Some(old)));
+    tables.put(key.clone(), new.clone());
+    tables.commit_ahead(Lsn(2));
+    tables.logged(Lsn(2));
+    assert_eq!(tables.flush().expect("the log has it now"), Lsn(2));
+    tables.forget_unsettled().expect("read");
+    assert_eq!(tables.get(&key).expect("read"), Some(new));
+}
+
+#[test]
+#[should_panic(expected = "what the log may lose is not written")]
+fn what_the_log_may_lose_is_not_written() {
+    let dir = TempDir::new().expect("temporary folder");
+    let (mut tables, ..) = one_ahead(&dir);
+    let _ = tables.flush();
+}

@@ -28,7 +28,7 @@ pub use self::{
 };
 use self::{error::DamagedKind, state::StateOverlay};
 use crate::{
-    ids::{EntryIndex, InvocationId, Position},
+    ids::{EntryIndex, InvocationId, Lsn, Position},
     journal::{Entry, JournalItem, Notification, NotificationKind, Operation},
     restart::Restarted,
     value::{Headers, Outcome, Timestamp, Value},
@@ -46,6 +46,10 @@ pub struct Replay {
     /// Operations that this attempt has made, the input included.
     made: u32,
     accepted: u32,
+    /// The latest record that something here comes from and that may still vanish.
+    seen: Lsn,
+    /// Records up to here are durable.
+    durable: Lsn,
     /// Live operations that have not been taken yet; they end at index `made`.
     buffer: Vec<Entry>,
     buffer_bytes: usize,
@@ -126,6 +130,8 @@ impl Replay {
             handles: Vec::new(),
             made: 0,
             accepted: 0,
+            seen: Lsn::ZERO,
+            durable: Lsn::ZERO,
             buffer: Vec::new(),
             buffer_bytes: 0,
             values: BTreeMap::new(),
@@ -292,9 +298,20 @@ impl Replay {
         self.accepted = self.accepted.max(operations);
     }
 
-    /// Whether every operation made is accepted: then what follows from them may leave the process.
+    /// Something here comes from the record at `lsn`, which may still vanish.
+    pub fn provisional(&mut self, lsn: Lsn) {
+        self.seen = self.seen.max(lsn);
+    }
+
+    /// Records up to `upto` are durable.
+    pub fn durable(&mut self, upto: Lsn) {
+        self.durable = self.durable.max(upto);
+    }
+
+    /// Whether every operation made is accepted, and nothing that was seen can vanish: then what follows may leave the
+    /// process.
     pub fn is_accepted(&self) -> bool {
-        self.made <= self.accepted
+        self.made <= self.accepted && self.seen <= self.durable
     }
 
     /// The handler has returned. A mismatch when recorded operations remain.

@@ -332,6 +332,7 @@ impl Life {
             started_at: Timestamp(1),
             restarted: self.restarted.clone(),
             journal: self.journal.clone(),
+            provisional: None,
             state: Arc::new(View(view)),
             inactivity_timeout: None,
             abort_timeout: self.abort_timeout,
@@ -399,7 +400,7 @@ impl Life {
             self.journal.push(JournalItem::Operation(entry));
         }
         if let Some(running) = &self.running {
-            running.event(AttemptEvent::Accepted { operations: self.operations() });
+            running.event(AttemptEvent::Accepted { operations: self.operations(), provisional: None });
         }
         output.map(End::Output)
     }
@@ -410,7 +411,7 @@ impl Life {
         let position = Position(self.journal.len() as u32);
         self.journal.push(JournalItem::Notification(notification.clone()));
         if let Some(running) = &self.running {
-            running.event(AttemptEvent::Notification { position, notification });
+            running.event(AttemptEvent::Notification { position, notification, provisional: None });
         }
     }
 

@@ -1,6 +1,7 @@
 //! Attempts against tables of their own: what starts, what is skipped, what is refilled.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use relight_core::command::Command;
 use relight_core::ids::{DeploymentId, Digest, Incarnation, PartitionId, PartitionKey};
@@ -15,11 +16,13 @@ use tempfile::TempDir;
 use super::*;
 
 const DEPLOYMENT: DeploymentId = DeploymentId(1);
+const FOR_EVER: Duration = Duration::from_secs(3600);
 
 /// Notes what is started and what it hears.
 struct Recorder {
     slots: Mutex<usize>,
     started: Mutex<Vec<u128>>,
+    provisional: Mutex<Vec<Option<Lsn>>>,
     heard: Arc<Mutex<Vec<AttemptEvent>>>,
 }
 
@@ -34,6 +37,7 @@ impl Runner for Recorder {
 
     fn start_attempt(&self, _slot: Slot, start: AttemptStart, _host: Arc<dyn Host>) -> Box<dyn Attempt> {
         self.started.lock().unwrap().push(start.id.unique);
+        self.provisional.lock().unwrap().push(start.provisional);
         Box::new(Recorded(Arc::clone(&self.heard)))
     }
 
@@ -69,6 +73,8 @@ struct Fixture {
     tables: PartitionTables,
     runner: Recorder,
     host: Arc<dyn Host>,
+    reach: Reach,
+    until: Instant,
 }
 
 impl Fixture {
@@ -89,13 +95,26 @@ impl Fixture {
             tables.put(Key::Journal(id, Position(0)), Row::Journal(JournalItem::Operation(entry)));
         }
         tables.commit(Lsn(1)).unwrap();
-        let runner = Recorder { slots: Mutex::new(slots), started: Mutex::default(), heard: Arc::default() };
-        Self { _dir: dir, tables, runner, host: Arc::new(Nobody) }
+        let runner = Recorder {
+            slots: Mutex::new(slots),
+            started: Mutex::default(),
+            provisional: Mutex::default(),
+            heard: Arc::default(),
+        };
+        let reach = Reach { applied: Lsn(1), durable: Lsn(1) };
+        Self { _dir: dir, tables, runner, host: Arc::new(Nobody), reach, until: Instant::now() + FOR_EVER }
     }
 
     fn start_ready(&self, attempts: &mut Attempts) -> Left {
         let Self { tables, runner, host, .. } = self;
-        let context = StartContext { tables, runner, host, epoch: LeaderEpoch(1) };
+        let context = StartContext {
+            tables,
+            runner,
+            host,
+            epoch: LeaderEpoch(1),
+            reach: self.reach,
+            until: self.until,
+        };
         attempts.start_ready(&context).unwrap()
     }
 
@@ -214,14 +233,51 @@ fn a_notification_that_is_in_the_loaded_journal_is_not_given_again() {
     attempts.push(id(0), Lsn(1));
     fixture.start_ready(&mut attempts);
     let notification = Notification { at: Timestamp(2), kind: NotificationKind::Cancelled };
-    attempts.notify(id(0), Position(0), notification.clone());
-    attempts.notify(id(0), Position(1), notification.clone());
-    attempts.accepted(id(0), Lsn(0), 5);
-    attempts.accepted(id(0), Lsn(1), 6);
+    attempts.notify(id(0), Position(0), notification.clone(), None);
+    attempts.notify(id(0), Position(1), notification.clone(), None);
+    attempts.accepted(id(0), Lsn(0), 5, None);
+    attempts.accepted(id(0), Lsn(1), 6, None);
     let heard = fixture.runner.heard.lock().unwrap().clone();
     let expected = [
-        AttemptEvent::Notification { position: Position(1), notification },
-        AttemptEvent::Accepted { operations: 6 },
+        AttemptEvent::Notification { position: Position(1), notification, provisional: None },
+        AttemptEvent::Accepted { operations: 6, provisional: None },
     ];
     assert_eq!(heard, expected);
+}
+
+#[test]
+fn starts_end_with_the_time_of_a_turn() {
+    let mut fixture = Fixture::new(3, 10);
+    fixture.until = Instant::now();
+    let mut attempts = Attempts::new(10);
+    (0..3).for_each(|unique| attempts.push(id(unique), Lsn(1)));
+    assert_eq!(fixture.start_ready(&mut attempts), Left::More);
+    assert_eq!(fixture.started(), [0], "one at least");
+    fixture.until += FOR_EVER;
+    assert_eq!(fixture.start_ready(&mut attempts), Left::Nothing);
+    assert_eq!(fixture.started(), [0, 1, 2]);
+}
+
+#[test]
+fn what_may_vanish_is_given_as_such_and_confirmed_once_it_is_durable() {
+    let mut fixture = Fixture::new(2, 10);
+    fixture.reach = Reach { applied: Lsn(4), durable: Lsn(3) };
+    let mut attempts = Attempts::new(10);
+    attempts.push(id(0), Lsn(1));
+    attempts.push(id(1), Lsn(1));
+    fixture.start_ready(&mut attempts);
+    assert_eq!(*fixture.runner.provisional.lock().unwrap(), [Some(Lsn(4)), Some(Lsn(4))]);
+    attempts.end(id(1), Lsn(1));
+    attempts.durable(Lsn(3));
+    attempts.accepted(id(0), Lsn(1), 2, Some(Lsn(6)));
+    attempts.durable(Lsn(5));
+    attempts.durable(Lsn(7));
+    attempts.durable(Lsn(9));
+    let heard = fixture.runner.heard.lock().unwrap().clone();
+    let expected = [
+        AttemptEvent::Accepted { operations: 2, provisional: Some(Lsn(6)) },
+        AttemptEvent::Durable { upto: Lsn(5) },
+        AttemptEvent::Durable { upto: Lsn(7) },
+    ];
+    assert_eq!(heard, expected, "once each, and not for the one that has ended");
 }

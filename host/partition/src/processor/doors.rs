@@ -12,7 +12,7 @@ use super::{Processor, State};
 use crate::attempts::limit_exceeded;
 use crate::event::{Known, Permits, Reply};
 use crate::handle::{Called, DoorError, Finished, request_id};
-use crate::proposer::Proposal;
+use crate::held::Outward;
 use crate::transport::Delivery;
 use crate::waiters::RequestWaiter;
 
@@ -63,7 +63,9 @@ impl Processor {
         permit: OwnedSemaphorePermit,
     ) -> Result<(), TablesError> {
         if matches!(self.state, State::Leader(_)) {
-            return self.waiters.attach(&self.tables, id, reply, permit);
+            self.waiters.attach(&self.tables, id, reply, permit)?;
+            self.answer_doors();
+            return Ok(());
         }
         // A door that has gone in the meantime needs no answer.
         let _ = reply.send(Err(DoorError::NoLeader));
@@ -101,10 +103,9 @@ impl Processor {
     }
 
     /// No record can hold the command: whoever waits for it is told in its own way.
-    pub(super) fn too_large(&mut self, proposal: Proposal) {
+    pub(super) fn too_large(&mut self, command: Command) {
         let reason = || format!("takes more than {RECORD_BYTES_MAX} bytes");
-        self.proposer.forget_delivery(&proposal.command);
-        match proposal.command {
+        match command {
             Command::Append { id, token, .. }
             | Command::RunFailed { id, token, .. }
             | Command::Suspend { id, token, .. }
@@ -130,6 +131,13 @@ impl Processor {
                 tracing::error!(partition = %self.partition.id, %source, first, "a message {}", reason());
             }
             command => self.fail_door(&command, &DoorError::Failed(format!("the command {}", reason()))),
+        }
+    }
+
+    /// Sends the answers that doors were given, once they are true for good.
+    pub(super) fn answer_doors(&mut self) {
+        for given in self.waiters.take_given() {
+            self.emit(Outward::Given(given));
         }
     }
 

@@ -5,17 +5,15 @@ use std::time::Instant as Stopwatch;
 
 use relight_core::action::Action;
 use relight_core::command::Record;
-use relight_core::ids::{LeaderEpoch, Lsn};
+use relight_core::ids::Lsn;
 use relight_core::machine;
 use relight_core::tables::TablesError;
 use relight_storage::format::decode_record;
-use tokio::time::Instant;
 
 use super::{End, Processor, State};
-use crate::event::EpochHost;
 use crate::fault::Fault;
-use crate::handle::{DoorError, Finished};
-use crate::leader::Leader;
+use crate::handle::Finished;
+use crate::held::Outward;
 use crate::schema::Schema;
 
 impl Processor {
@@ -30,9 +28,6 @@ impl Processor {
         for record in std::mem::take(&mut self.records) {
             bytes += record.payload.len() as u64;
             let record = self.decode(record)?;
-            if let State::Leader(leader) = &mut self.state {
-                leader.applied(&record.command, Instant::now());
-            }
             let applied = machine::apply(&self.partition, &mut self.tables, record, &mut actions);
             applied.map_err(|error| {
                 self.tables.rollback();
@@ -40,13 +35,18 @@ impl Processor {
             })?;
         }
         self.tables.commit(last).map_err(|error| self.write_failed(error))?;
+        self.durable = last;
         self.clock.observe(self.time);
-        self.retention.applied(count, bytes);
-        self.stats.records_applied += count;
+        self.count_batch(count, bytes, begin);
+        self.carry_out(actions).map_err(|error| self.tables_failed(error))
+    }
+
+    pub(super) fn count_batch(&mut self, records: u64, bytes: u64, begin: Stopwatch) {
+        self.retention.applied(records, bytes);
+        self.stats.records_applied += records;
         self.stats.bytes_applied += bytes;
         self.stats.batches += 1;
         self.stats.apply_us += u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.carry_out(actions).map_err(|error| self.tables_failed(error))
     }
 
     /// A new leader may have proposed its announcement before it had applied the last record of the old one, with an
@@ -61,11 +61,13 @@ impl Processor {
 
     /// Carries out the actions of a batch. The batch is committed as a whole: what an action speaks of may have gone
     /// on in the tables, which is why starts look at the tables again.
-    fn carry_out(&mut self, actions: Vec<Action>) -> Result<(), TablesError> {
+    pub(super) fn carry_out(&mut self, actions: Vec<Action>) -> Result<(), TablesError> {
+        let provisional = self.reach().provisional();
         let mut schema_changed = false;
         for action in actions {
             match action {
                 Action::LeaderAnnounced { epoch } => self.announced(epoch)?,
+                // Looked up now, in the tables of this batch, and sent when that is durable.
                 Action::Answer { request, answer } => {
                     self.waiters.answered(&self.tables, request, &answer)?
                 }
@@ -73,37 +75,19 @@ impl Processor {
                     self.waiters.completed(id, &Finished { outcome, expires_at });
                 }
                 Action::SchemaChanged => schema_changed = true,
+                action if action.leaves() => self.emit(Outward::Action(action)),
                 action => {
                     if let State::Leader(leader) = &mut self.state {
-                        leader.act(&self.partition, action, &*self.transport);
+                        leader.act(&self.partition, action, &*self.transport, provisional);
                     }
                 }
             }
         }
         self.waiters.settle();
+        self.answer_doors();
         if schema_changed {
-            self.schema.send_replace(Arc::new(Schema::load(&self.tables)?));
-        }
-        Ok(())
-    }
-
-    fn announced(&mut self, epoch: LeaderEpoch) -> Result<(), TablesError> {
-        match &self.state {
-            State::Announcing(own) if *own == epoch => {
-                let (mailbox, schema) = (self.mailbox.clone(), self.schema.subscribe());
-                let host = EpochHost { partition: self.partition.id, epoch, mailbox, schema }.shared();
-                let leader = Leader::begin(&self.partition, epoch, &self.tables, host)?;
-                tracing::info!(partition = %self.partition.id, %epoch, "leads");
-                self.state = State::Leader(Box::new(leader));
-            }
-            // Somebody else leads, and the log has not said so yet: its tokens are fenced off already.
-            State::Announcing(own) if *own < epoch => {
-                self.step_down(&DoorError::Unknown, &DoorError::NoLeader);
-            }
-            State::Leader(leader) if leader.epoch < epoch => {
-                self.step_down(&DoorError::Unknown, &DoorError::NoLeader);
-            }
-            State::Follower | State::Announcing(_) | State::Leader(_) => {}
+            let schema = Arc::new(Schema::load(&self.tables)?);
+            self.emit(Outward::Schema(schema));
         }
         Ok(())
     }

@@ -51,6 +51,7 @@ async fn a_follower_runs_nothing_and_a_new_leader_goes_on() {
     while 0 < running.script.running() {
         tokio::task::yield_now().await;
     }
+    running.settle(handle).await;
     assert_eq!(handle.status().role, Role::Follower);
     let invocation = new_invocation(service("Greeter", "greet"), Bytes::new(), None);
     assert_eq!(running.call_new(invocation).await, Err(DoorError::NoLeader));

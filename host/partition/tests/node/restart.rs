@@ -180,17 +180,35 @@ async fn logs_that_are_not_those_of_the_partitions_are_refused() {
 #[tokio::test]
 async fn a_record_that_cannot_be_decoded_stops_its_partition_loudly() {
     let fixture = Fixture::memory(1);
-    let running = fixture.start(script(Linger::None)).await;
-    let handle = running.partitions.get(PartitionId(0)).clone();
-    let waiting = running.send(object("waiter", "a", "wait"), "").await;
+    fixture.start(script(Linger::None)).await.stop().await;
     let Logs::Memory(logs) = &fixture.logs else {
         unreachable!("a fixture in memory");
     };
     let epoch = logs[0].state().leading().unwrap();
     logs[0].append(epoch, vec![Bytes::from_static(b"\xffgarbage")]).await.unwrap();
-    assert_eq!(handle.attach(waiting).await, Err(DoorError::ShuttingDown));
+    let running = fixture.try_start(script(Linger::None), |_| {}).unwrap().await;
+    let handle = running.partitions.get(PartitionId(0)).clone();
+    assert_eq!(handle.leading().await, Err(DoorError::ShuttingDown));
     assert_eq!(handle.status().role, Role::Stopped);
     running.stop().await;
     let faults = fixture.faults.lock().unwrap();
     assert!(matches!(faults[..], [Fault::Record { .. }]), "{faults:?}");
+}
+
+#[tokio::test]
+async fn a_log_that_goes_on_without_its_leader_stops_the_partition_loudly() {
+    let fixture = Fixture::memory(1);
+    let running = fixture.start(script(Linger::None)).await;
+    let handle = running.partitions.get(PartitionId(0)).clone();
+    let Logs::Memory(logs) = &fixture.logs else {
+        unreachable!("a fixture in memory");
+    };
+    let epoch = logs[0].state().leading().unwrap();
+    logs[0].append(epoch, vec![Bytes::from_static(b"of somebody else")]).await.unwrap();
+    let invocation = new_invocation(object("waiter", "a", "wait"), Bytes::new(), None);
+    assert_eq!(running.call_new(invocation).await, Err(DoorError::ShuttingDown));
+    assert_eq!(handle.status().role, Role::Stopped);
+    running.stop().await;
+    let faults = fixture.faults.lock().unwrap();
+    assert!(matches!(faults[..], [Fault::Append { .. }]), "{faults:?}");
 }

@@ -151,8 +151,13 @@ impl Attempt for ScriptAttempt {
     fn event(&self, event: AttemptEvent) {
         let mut replay = self.ctx.0.replay.lock().unwrap();
         match event {
-            AttemptEvent::Accepted { operations } => replay.accepted(operations),
-            AttemptEvent::Notification { position, notification } => {
+            AttemptEvent::Accepted { operations, provisional } => {
+                provisional.into_iter().for_each(|lsn| replay.provisional(lsn));
+                replay.accepted(operations);
+            }
+            AttemptEvent::Durable { upto } => replay.durable(upto),
+            AttemptEvent::Notification { position, notification, provisional } => {
+                provisional.into_iter().for_each(|lsn| replay.provisional(lsn));
                 replay.notify(position, notification).expect("notifications in order without gaps");
             }
         }
@@ -245,6 +250,20 @@ impl Ctx {
         }
         let replay = self.0.replay.lock().unwrap();
         handles.iter().map(|handle| replay.value(*handle).cloned().expect("it is ready")).collect()
+    }
+
+    /// As before an inline run.
+    pub async fn until_accepted(&self) {
+        self.flush();
+        loop {
+            let woken = self.0.wake.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            if self.0.replay.lock().unwrap().is_accepted() {
+                return;
+            }
+            woken.await;
+        }
     }
 
     async fn wait_for(&self, mode: WaitMode, handles: &[EntryIndex]) -> Waited {

@@ -1,5 +1,6 @@
-//! [`World`]: a node of one partition in one thread. Everything that is queued goes into the log in one append, one pass
-//! of the driver makes it durable, all of it is applied, and guests run until none has anything to do.
+//! [`World`]: a node of one partition in one thread. As in a server everything that is queued is applied, and guests run, until
+//! none has anything to do; all of it goes into the log in one append, which one pass of the driver makes durable; and
+//! what leaves the partition does so.
 
 use std::{
     collections::BTreeMap,
@@ -18,15 +19,15 @@ use relight_core::{
     command::{NewInvocation, Origin},
     machine::{self, Partition},
     placement::{Partitioning, placed},
-    runner::{Attempt, AttemptEvent, AttemptStart, EffectStart, Host, Runner, Slot, StateView, Work},
+    runner::{Attempt, AttemptStart, EffectStart, Host, Runner, Slot, StateView, Work},
     tables::TablesError,
 };
 use relight_executor::{CompileLimits, CompileWorker, Executor, ExecutorConfig, limits};
 use relight_log::{
-    Epoch, Log as _, ReadLimit, Reader,
+    Epoch, Log as _, ReadLimit,
     raft::{Driver, GroupLog, Options},
 };
-use relight_partition::{Delivery, Leader, Transport};
+use relight_partition::{Delivery, Leader, Reach, Transport};
 use relight_storage::format::{decode_record, encode_record};
 use tokio::{
     sync::mpsc,
@@ -42,9 +43,9 @@ const ATTEMPTS_MAX: usize = 200;
 /// Nobody lingers so long: what waits has its answer in the next turn.
 const SUSPEND_AFTER: Duration = Duration::from_secs(3600);
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
-/// Times that all other tasks are polled for proposals that nobody expects.
+/// Times that all other tasks are polled. Guests run in the first, unless the machine stops one in the middle.
 const IDLE_ROUNDS: u32 = 8;
-/// A guest that proposes nothing for so long never will.
+/// Components are loaded meanwhile; a guest that proposes nothing for so long never will.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,7 +104,10 @@ pub struct World {
     runner: Counting,
     driver: Driver,
     log: GroupLog,
-    reader: Reader,
+    applied: Lsn,
+    durable: Lsn,
+    /// What leaves the partition, once the log has it.
+    held: Vec<Action>,
     disk: Arc<CountingDisk>,
     host: Arc<Queue>,
     proposals: mpsc::UnboundedReceiver<Command>,
@@ -130,9 +134,11 @@ impl World {
             partition,
             tables: CountingTables::default(),
             leader: None,
-            runner: Counting { executor: executor(), state_reads: Arc::default(), expected: Arc::default() },
+            runner: Counting { executor: executor(), state_reads: Arc::default() },
             driver,
-            reader: log.reader(relight_log::Lsn(1)).expect("nothing is trimmed"),
+            applied: Lsn::ZERO,
+            durable: Lsn::ZERO,
+            held: Vec::new(),
             log,
             disk,
             host: Arc::new(Queue(sender)),
@@ -148,8 +154,7 @@ impl World {
         world.driver.pass(Duration::ZERO).expect("the disk does not fail");
         let epoch = world.log.state().leading().expect("the only voter leads");
         world.epoch = LeaderEpoch(epoch.0);
-        world.queue.push(Command::AnnounceLeader { epoch: world.epoch });
-        world.turn().await;
+        world.begin();
         world.deploy().await;
         world
     }
@@ -234,38 +239,72 @@ impl World {
         self.queue.push(Command::Invoke { request, invocation });
     }
 
-    /// Everything that is queued, and what follows from it at once.
+    /// Everything that is queued and what follows from it at once, up to where it waits for the log, and from there on.
     async fn turn(&mut self) {
-        assert!(!self.queue.is_empty(), "nothing more will happen, and {} are open", self.open.len());
-        let commands = std::mem::take(&mut self.queue);
-        let records = commands.iter().map(|command| encode_record(NOW, command)).collect();
-        let ticket = self.log.append(Epoch(self.epoch.0), records);
+        if self.queue.is_empty() {
+            let command = timeout(PATIENCE, self.proposals.recv()).await;
+            let command =
+                command.unwrap_or_else(|_| panic!("nothing happens, and {} are open", self.open.len()));
+            self.propose(command.expect("the host holds the other end"));
+        }
+        let mut records = Vec::new();
+        while !self.queue.is_empty() {
+            for command in std::mem::take(&mut self.queue) {
+                let payload = encode_record(NOW, &command);
+                self.applied = self.applied.next();
+                self.apply(self.applied, payload.clone());
+                records.push(payload);
+            }
+            self.go_on().await;
+        }
+        let first = self.durable.next();
+        let ticket = self.log.append_at(Epoch(self.epoch.0), Some(relight_log::Lsn(first.0)), records);
         self.driver.pass(Duration::ZERO).expect("the disk does not fail");
         ticket.await.expect("the leader's append is taken");
-        self.apply();
+        self.durable = self.applied;
         if let Some(leader) = &mut self.leader {
-            let proposed = leader.propose(&self.tables, &Nowhere, NOW, self.now);
-            self.queue.extend(proposed.expect("memory does not fail"));
-            leader.start_ready(&self.tables, &self.runner).expect("memory does not fail");
+            leader.durable(self.durable);
         }
-        self.run_guests().await;
+        for action in std::mem::take(&mut self.held) {
+            self.act(action);
+        }
+        self.go_on().await;
     }
 
-    fn apply(&mut self) {
-        let (mut stored, mut actions) = (Vec::new(), Vec::new());
-        while self.reader.try_read(ReadLimit::default(), &mut stored).expect("the log is whole") {
+    /// Reads what the log has before this node leads: its own announcement.
+    fn begin(&mut self) {
+        let ticket = self.log.append(
+            Epoch(self.epoch.0),
+            vec![encode_record(NOW, &Command::AnnounceLeader { epoch: self.epoch })],
+        );
+        self.driver.pass(Duration::ZERO).expect("the disk does not fail");
+        drop(ticket);
+        let mut reader = self.log.reader(relight_log::Lsn(1)).expect("nothing is trimmed");
+        let mut stored = Vec::new();
+        while reader.try_read(ReadLimit::default(), &mut stored).expect("the log is whole") {
             for stored in stored.drain(..) {
-                let record = decode_record(Lsn(stored.lsn.0), stored.payload).expect("it was just encoded");
-                if let Some(leader) = &mut self.leader {
-                    leader.applied(&record.command, self.now);
-                }
-                self.records += 1;
-                machine::apply(&self.partition, &mut self.tables, record, &mut actions)
-                    .expect("memory does not fail");
+                let lsn = Lsn(stored.lsn.0);
+                (self.applied, self.durable) = (lsn, lsn);
+                self.apply(lsn, stored.payload);
             }
         }
+    }
+
+    fn apply(&mut self, lsn: Lsn, payload: bytes::Bytes) {
+        let record = decode_record(lsn, payload).expect("it was just encoded");
+        if let Some(leader) = &mut self.leader {
+            leader.applied(&record.command, self.now);
+        }
+        self.records += 1;
+        let mut actions = Vec::new();
+        machine::apply(&self.partition, &mut self.tables, record, &mut actions)
+            .expect("memory does not fail");
         for action in actions {
-            self.act(action);
+            if action.leaves() && self.durable < self.applied {
+                self.held.push(action);
+            } else {
+                self.act(action);
+            }
         }
     }
 
@@ -284,18 +323,26 @@ impl World {
             }
             Action::Answer { .. } | Action::SchemaChanged => {}
             action => {
+                let provisional = self.reach().provisional().filter(|_| !action.leaves());
                 let leader = self.leader.as_mut().expect("nothing happens before it leads");
-                leader.act(&self.partition, action, &Nowhere);
+                leader.act(&self.partition, action, &Nowhere, provisional);
             }
         }
     }
 
-    /// Until no guest has anything to do. In these workloads whoever is started, or gets what it waits for, proposes once
-    /// and then ends or waits; so a machine that stops a guest in the middle changes no count.
-    async fn run_guests(&mut self) {
-        for _ in 0..self.runner.expected.swap(0, Ordering::Relaxed) {
-            let command = timeout(PATIENCE, self.proposals.recv()).await.expect("a guest proposes something");
-            self.propose(command.expect("the host holds the other end"));
+    fn reach(&self) -> Reach {
+        Reach { applied: self.applied, durable: self.durable }
+    }
+
+    /// Starts what is ready, and lets guests run until none has anything to do.
+    async fn go_on(&mut self) {
+        let reach = self.reach();
+        if let Some(leader) = &mut self.leader {
+            let proposed = leader.propose(&self.tables, &Nowhere, NOW, self.now);
+            self.queue.extend(proposed.expect("memory does not fail"));
+            leader
+                .start_ready(&self.tables, &self.runner, reach, Instant::now() + SUSPEND_AFTER)
+                .expect("memory does not fail");
         }
         for _ in 0..IDLE_ROUNDS {
             yield_now().await;
@@ -336,26 +383,10 @@ fn component() -> PathBuf {
     temporary.parent().expect("it is in the target folder").join("components/bench.wasm")
 }
 
-/// The executor, with states that count how often they are read, and attempts that say when they are expected to propose.
+/// The executor, with states that count how often they are read.
 struct Counting {
     executor: Arc<Executor>,
     state_reads: Arc<AtomicU64>,
-    /// Proposals that will come.
-    expected: Arc<AtomicU64>,
-}
-
-struct CountingAttempt {
-    attempt: Box<dyn Attempt>,
-    expected: Arc<AtomicU64>,
-}
-
-impl Attempt for CountingAttempt {
-    fn event(&self, event: AttemptEvent) {
-        if matches!(event, AttemptEvent::Notification { .. }) {
-            self.expected.fetch_add(1, Ordering::Relaxed);
-        }
-        self.attempt.event(event);
-    }
 }
 
 impl Runner for Counting {
@@ -365,9 +396,7 @@ impl Runner for Counting {
 
     fn start_attempt(&self, slot: Slot, start: AttemptStart, host: Arc<dyn Host>) -> Box<dyn Attempt> {
         let state = Arc::new(CountingState { state: start.state, reads: self.state_reads.clone() });
-        self.expected.fetch_add(1, Ordering::Relaxed);
-        let attempt = self.executor.start_attempt(slot, AttemptStart { state, ..start }, host);
-        Box::new(CountingAttempt { attempt, expected: self.expected.clone() })
+        self.executor.start_attempt(slot, AttemptStart { state, ..start }, host)
     }
 
     fn start_effect(&self, slot: Slot, start: EffectStart, host: Arc<dyn Host>) -> Box<dyn Send> {
