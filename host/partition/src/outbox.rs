@@ -38,7 +38,7 @@ struct Lane {
     /// The destination has everything up to here.
     acknowledged: u64,
     sent: u64,
-    /// The last row.
+    /// The last row that may be sent; the tables may have more that are not durable.
     last: u64,
     /// Last sequence number of each delivery in flight.
     in_flight: VecDeque<u64>,
@@ -215,7 +215,7 @@ impl Lane {
         let rows = tables.scan(&Prefix::Outbox(self.destination), Some(&after), DELIVERY_MESSAGES_MAX)?;
         let mut messages = Vec::with_capacity(rows.len());
         let mut bytes = 0;
-        for (expected, (key, row)) in (self.sent + 1..).zip(rows) {
+        for (expected, (key, row)) in (self.sent + 1..=self.last).zip(rows) {
             match (&key, row) {
                 (Key::Outbox(_, sequence), Row::Outbox(message)) if *sequence == expected => {
                     bytes += message.size_bytes();

@@ -11,6 +11,7 @@ use relight_core::machine::{self, Partition};
 use relight_core::tables::{Key, ReadTablesExt as _, TimerKind};
 use relight_core::value::ObjectKey;
 use relight_core::{EntryIndex, Incarnation, InvocationId, Lsn, PartitionId};
+use relight_partition::Delivery;
 use relight_storage::format::decode_record;
 
 use crate::retention::Retention;
@@ -42,6 +43,8 @@ pub struct Oracle {
     /// Stale records, as often as they were applied.
     pub stale: u64,
     dedup: BTreeMap<(PartitionId, PartitionId), u64>,
+    /// The last message from one partition to another whose record is durable.
+    shipped: BTreeMap<(PartitionId, PartitionId), u64>,
     retention: Retention,
 }
 
@@ -60,6 +63,8 @@ pub struct Fact {
     recorded: Vec<EffectId>,
     /// From whom something was delivered, and how far.
     delivered: Option<(PartitionId, u64)>,
+    /// What entered the outbox, and for whom.
+    shipped: Vec<(PartitionId, u64)>,
 }
 
 impl Oracle {
@@ -186,13 +191,21 @@ impl Oracle {
             Command::Deliver { source, .. } => Some((*source, tables.dedup(*source)?.unwrap_or(0))),
             _ => None,
         };
-        Ok(Fact { lsn: record.lsn, applied, recorded, delivered })
+        let shipped = actions.iter().filter_map(|action| match action {
+            Action::Ship { destination, sequence } => Some((*destination, *sequence)),
+            _ => None,
+        });
+        Ok(Fact { lsn: record.lsn, applied, recorded, delivered, shipped: shipped.collect() })
     }
 
     /// A record that was applied is durable: what is delivered is never forgotten.
     pub fn durable(&mut self, partition: PartitionId, fact: Fact) -> Result<(), Violation> {
-        let Fact { lsn, applied, recorded, delivered } = fact;
+        let Fact { lsn, applied, recorded, delivered, shipped } = fact;
         self.recorded.extend(recorded);
+        for (destination, sequence) in shipped {
+            let last = self.shipped.entry((partition, destination)).or_default();
+            *last = sequence.max(*last);
+        }
         let records = &mut self.records[usize::from(partition.0)];
         if records.contains_key(&lsn) {
             return Ok(());
@@ -205,6 +218,17 @@ impl Oracle {
                     "{partition} forgot deliveries {now} to {before} of {source}"
                 )));
             }
+        }
+        Ok(())
+    }
+
+    /// Messages are on their way: their records MUST be durable.
+    pub fn sends(&self, to: PartitionId, delivery: &Delivery) -> Result<(), Violation> {
+        let Delivery::Messages { source, first, messages } = delivery else { return Ok(()) };
+        let last = first + messages.len() as u64 - 1;
+        let durable = self.shipped.get(&(*source, to)).copied().unwrap_or(0);
+        if durable < last {
+            return Err(Violation(format!("{source} sends {last} to {to}, and durable is {durable}")));
         }
         Ok(())
     }

@@ -229,7 +229,7 @@ impl World {
                 self.carry_out(p, action, provisional)?;
             }
         }
-        self.network.extend(self.transport.take());
+        self.take_sent()?;
         self.drop_attempts(p);
         Ok(())
     }
@@ -257,8 +257,15 @@ impl World {
         while let Some(action) = self.part(p).let_out() {
             self.carry_out(p, action, None)?;
         }
-        self.network.extend(self.transport.take());
+        self.take_sent()?;
         self.drop_attempts(p);
+        Ok(())
+    }
+
+    fn take_sent(&mut self) -> Result<(), Violation> {
+        let sent = self.transport.take();
+        sent.iter().try_for_each(|(to, delivery)| self.oracle.sends(*to, delivery))?;
+        self.network.extend(sent);
         Ok(())
     }
 
@@ -300,7 +307,7 @@ impl World {
         let fired = commands.iter().filter(|command| matches!(command, Command::TimerFired { .. }));
         self.stats.timers += fired.count() as u64;
         part.queue.extend(commands);
-        self.network.extend(self.transport.take());
+        self.take_sent()?;
         Ok(())
     }
 

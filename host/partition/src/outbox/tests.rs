@@ -76,6 +76,18 @@ fn message(bytes: usize) -> Message {
 }
 
 #[test]
+fn rows_that_are_not_durable_are_not_sent_along() {
+    let mut fixture = Fixture::new(0);
+    for sequence in 2..=3 {
+        fixture.tables.put(Key::Outbox(DESTINATION, sequence), Row::Outbox(message(0)));
+    }
+    fixture.ship(1, 0);
+    assert_eq!(fixture.pump(), [(1, 1)]);
+    fixture.ship(3, 0);
+    assert_eq!(fixture.pump(), [(2, 3)]);
+}
+
+#[test]
 fn rows_that_wait_are_sent_when_the_leader_begins() {
     let mut fixture = Fixture::new(3);
     assert_eq!(fixture.pump(), [(1, 3)]);
