@@ -46,6 +46,9 @@ pub struct Project {
     /// How C is compiled.
     #[serde(default)]
     pub c: c::Settings,
+    /// What Rust is compiled for.
+    #[serde(default)]
+    pub rust: rust::Settings,
     /// Where Python's modules are.
     #[serde(default)]
     pub python: python::Settings,

@@ -1,9 +1,11 @@
 //! A program for `wasm32-wasip2` on the real server: values that belong to the invocation, and lines in its log.
 
+use std::path::Path;
+
 use hyper::StatusCode;
 use serde_json::Value;
 
-use crate::support::{Folder, Server};
+use crate::support::{Folder, Server, stdout};
 
 async fn call(server: &Server, path: &str, body: &str) -> (String, Value) {
     let answer = server.post(path, &[], body).await;
@@ -33,5 +35,19 @@ async fn a_program_for_wasi_lives_in_its_invocation_when_every_wait_suspends() {
     let (_, times) = call(&server, "/Wasi/naps", "20").await;
     let (before, after) = (times[0].as_u64().expect("a time"), times[1].as_u64().expect("a time"));
     assert!(before + 20 <= after, "{times}");
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_project_for_wasi_builds_and_deploys() {
+    let folder = Folder::new();
+    let server = folder.start().await;
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../components/wasi");
+    // Where it was built for the other tests: next to nothing is left to do.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..");
+    let project = project.to_str().expect("a path in this repository");
+    stdout(folder.relight(&["deploy", project]).env("CARGO_TARGET_DIR", target));
+    let (_, facts) = call(&server, "/Wasi/facts", "").await;
+    assert!(facts["random"].is_string() || facts["random"].is_number(), "{facts}");
     server.stop();
 }
