@@ -9,7 +9,7 @@ use relight_core::{AwakeableId, PartitionId, RequestId};
 use crate::client::Client;
 use crate::guest::RESULT;
 use crate::oracle::Violation;
-use crate::program::{self, COUNTER, FLOW, GATE, PLAIN, SCRATCH, WILD};
+use crate::program::{self, FLOW, GATE, PLAIN, SCRATCH, WILD};
 use crate::world::{PARTITIONS, World, nth_invocation};
 
 /// Requests without an answer, at once; more only make a run slower.
@@ -37,7 +37,7 @@ impl World {
             self.ask_again();
             return Ok(());
         }
-        if !self.is_deployed()? {
+        if !self.is_deployed() {
             if self.deployments == 0 {
                 self.deploy();
             }
@@ -75,13 +75,8 @@ impl World {
         }
     }
 
-    fn is_deployed(&mut self) -> Result<bool, Violation> {
-        for p in 0..usize::from(PARTITIONS) {
-            if self.part(p).tables.service(&COUNTER.into())?.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    fn is_deployed(&self) -> bool {
+        self.node.as_ref().expect("the node is up").parts.iter().all(|part| part.is_deployed)
     }
 
     fn deploy(&mut self) {

@@ -21,6 +21,7 @@ use crate::clock::{Clock, DurableClock};
 use crate::leader::Leading;
 use crate::oracle::{Fact, Oracle, Violation};
 use crate::planted::Planted;
+use crate::program::COUNTER;
 use crate::tables::SimTables;
 
 /// Tables as a crash leaves them: what was flushed, with the position up to which it is applied.
@@ -66,6 +67,8 @@ pub struct Part {
     in_flight: VecDeque<Append>,
     /// Records up to here are durable.
     pub durable: Lsn,
+    /// Doors know that there is something to call: not before that is durable.
+    pub is_deployed: bool,
     /// Actions that leave the partition, with the record that must be durable before.
     held: VecDeque<(Lsn, Action)>,
     reader: Reader,
@@ -90,6 +93,7 @@ impl Part {
         let reader = log.reader(relight_log::Lsn(applied.0 + 1));
         let reader = reader.map_err(|error| Violation(format!("log of {}: {error}", partition.id)))?;
         let time = tables.meta()?.unwrap_or_default().time;
+        let is_deployed = tables.service(&COUNTER.into())?.is_some();
         Ok(Self {
             partition,
             tables,
@@ -99,6 +103,7 @@ impl Part {
             queue: VecDeque::new(),
             in_flight: VecDeque::new(),
             durable: applied,
+            is_deployed,
             held: VecDeque::new(),
             reader,
             clock: DurableClock::new(clock, time),

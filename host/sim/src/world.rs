@@ -238,7 +238,8 @@ impl World {
         match action {
             Action::LeaderAnnounced { epoch } => self.announced(p, epoch)?,
             Action::Answer { request, answer } => self.client.answered(request, &answer)?,
-            Action::Completed { .. } | Action::SchemaChanged => {}
+            Action::SchemaChanged => self.part(p).is_deployed = true,
+            Action::Completed { .. } => {}
             Action::Notify { .. }
                 if self.planted == Some(Planted::LoseNotification) && self.rng.per_mille(100) => {}
             action => {
