@@ -16,7 +16,7 @@ use std::time::Instant;
 use relight_sim::{Planted, STEPS, Stats, run};
 
 /// Seeds that a planted bug must be found within.
-const PLANTED_SEEDS: u64 = 200;
+const PLANTED_SEEDS: u64 = 1_000;
 /// Seeds of a plain run: what continuous integration runs.
 const SEEDS: u64 = 1_000;
 
