@@ -51,6 +51,10 @@ use world::World;
 /// Steps of one run in which faults happen; what must come to rest afterwards comes on top.
 pub const STEPS: u64 = 6_000;
 
+/// Seeds that a planted bug must be found within. Most are found in the first; the rarest needs two lives of one key of a
+/// workflow, and some hundred.
+pub const PLANTED_SEEDS: u64 = 1_000;
+
 /// A run that kept every promise.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {

@@ -1,11 +1,9 @@
 //! Seeds in every test run; `cargo xtask sim` runs many more.
 
-use relight_sim::{Planted, STEPS, Stats, run};
+use relight_sim::{PLANTED_SEEDS, Planted, STEPS, Stats, run};
 
 /// As many as take some seconds.
 const SEEDS: u64 = 100;
-/// Each planted bug is found within so many seeds.
-const PLANTED_SEEDS: u64 = 200;
 
 #[test]
 fn seeds_hold_and_do_something() {

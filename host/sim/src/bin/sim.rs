@@ -13,10 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use relight_sim::{Planted, STEPS, Stats, run};
+use relight_sim::{PLANTED_SEEDS, Planted, STEPS, Stats, run};
 
-/// Seeds that a planted bug must be found within.
-const PLANTED_SEEDS: u64 = 1_000;
 /// Seeds of a plain run: what continuous integration runs.
 const SEEDS: u64 = 1_000;
 
