@@ -287,7 +287,9 @@ impl Processor {
             State::Leader(leader) => leader.next_deadline(time, now),
             State::Follower | State::Announcing(_) => None,
         };
-        [leader, self.retention.next_deadline()].into_iter().flatten().min()
+        // A flush waits until all is durable, and the answer of the log begins a turn of its own.
+        let flush = self.retention.next_deadline().filter(|_| self.reach().provisional().is_none());
+        [leader, flush].into_iter().flatten().min()
     }
 
     fn leads(&self) -> bool {
